@@ -1,0 +1,28 @@
+// Lets SQLite reset the WAL without losing a commit, and parks an idle mark where it harms nobody:
+// the barrier of the capture protocol.
+// Threading: replicator thread only.
+#pragma once
+
+#include <cstdint>
+
+#include "ext/engine/capture.h"
+#include "ext/engine/source_database.h"
+
+namespace litestream {
+
+enum class BarrierOutcome {
+  kDone,         // everything is in the database file; the next writer starts the WAL over
+  kReaderInWay,  // a reader's mark holds the checkpoint back: try again when it moved
+  kWriterInWay,  // writers did not pause within the allowed time
+  kFileFirst,    // captured pages depend on the mark: write the L0 file, then try again
+};
+
+// `page_count_min`: the WAL length the caller finds worth a barrier; the time writers may be kept
+// out grows with how far beyond it the WAL is.
+Result<BarrierOutcome> run_barrier(SourceDatabase& source, Capture& capture,
+                                   int64_t page_count_min);
+
+// For an idle database: one PASSIVE checkpoint and an advance, never the write lock.
+Result<BarrierOutcome> park(SourceDatabase& source, Capture& capture);
+
+}  // namespace litestream

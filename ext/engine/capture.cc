@@ -1,0 +1,222 @@
+#include "ext/engine/capture.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ext/base/limits.h"
+#include "ext/ltx/checksum.h"
+#include "ext/ltx/encoder.h"
+
+namespace litestream {
+namespace {
+
+// Capture must not hold up commits; higher levels compress harder.
+constexpr int kCaptureAcceleration = 4;
+
+}  // namespace
+
+Capture::Capture(SourceDatabase& source, const Position& start, PageSums sums,
+                 size_t pending_bytes_max)
+    : source_(source),
+      page_size_bytes_(source.page_size_bytes()),
+      captured_(start),
+      written_(start),
+      sums_(std::move(sums)),
+      pending_(page_size_bytes_, pending_bytes_max),
+      commit_min_(start.page_count),
+      page_buffer_(page_size_bytes_),
+      encoder_(kCaptureAcceleration) {}
+
+Status Capture::on_frame(uint32_t frame_no, uint32_t pgno, uint32_t commit, Bytes page) {
+  if (pgno != lock_page(page_size_bytes_)) pending_.put(pgno, frame_no, page);
+  if (commit != 0) {
+    scan_commit_ = commit;
+    scan_commit_min_ = std::min(scan_commit_min_, commit);
+  }
+  return {};
+}
+
+// Under our mark a WAL with other salts was reset while everything of it had been captured, so
+// capture goes on at its first frame.
+Result<WalPosition> Capture::start_of(const WalIndex& index, const WalHeader& header) const {
+  if (captured_.wal_known && captured_.wal.salts == index.salts) {
+    if (captured_.wal.frame > index.mx_frame) {
+      return position_mismatch("the WAL ends before frame " +
+                               std::to_string(captured_.wal.frame));
+    }
+    return captured_.wal;
+  }
+  if (pending_.needs_mark()) {
+    return position_mismatch("the WAL was reset although its frames were protected");
+  }
+  if (header.salts != index.salts) return busy("the WAL header is about to change");
+  return wal_start(header);
+}
+
+Result<Capture::Outcome> Capture::run(const WalIndex* limit) {
+  complete_ = false;
+  Outcome outcome;
+  if (limit != nullptr) {
+    outcome.index = *limit;
+  } else {
+    LS_ASSIGN_OR_RETURN(outcome.index, source_.read_index());
+  }
+  const WalIndex& index = outcome.index;
+  const bool nothing_new = index.mx_frame == 0 ||
+                           (captured_.wal_known && captured_.wal.salts == index.salts &&
+                            captured_.wal.frame == index.mx_frame);
+  if (!nothing_new) {
+    torn_ = true;
+    const Status scanned = scan(index, &outcome);
+    if (!scanned.ok()) return scanned.with_context("capture");
+    torn_ = false;
+  }
+  complete_ = limit == nullptr;
+  return outcome;
+}
+
+Status Capture::scan(const WalIndex& index, Outcome* outcome) {
+  std::array<uint8_t, kWalHeaderBytes> head{};
+  LS_RETURN_IF_ERROR(read_exactly(source_.wal(), 0, head));
+  LS_ASSIGN_OR_RETURN(const WalHeader header, decode_wal_header(head));
+  LS_ASSIGN_OR_RETURN(const WalPosition start, start_of(index, header));
+  if (start.frame > 0) {
+    LS_ASSIGN_OR_RETURN(const bool matches,
+                        frame_matches(source_.wal(), page_size_bytes_, start));
+    // A frame of SQLite's savepoint bug carries no checksum to compare.
+    if (!matches && end_comparable_) {
+      return position_mismatch("the frame before the position changed");
+    }
+  }
+  scan_commit_min_ = captured_.page_count;
+  scan_commit_ = captured_.page_count;
+  LS_ASSIGN_OR_RETURN(const WalScanResult scanned,
+                      scan_wal(source_.wal(), header, start, index, *this));
+  LS_RETURN_IF_ERROR(fill_growth(index));
+  if (!has_pending() || start.frame == 0) range_frame_ = start.frame + 1;
+  captured_.txid.value += scanned.commit_count;
+  captured_.wal_known = true;
+  captured_.wal = scanned.end;
+  captured_.page_count = scan_commit_;
+  commit_min_ = std::min(commit_min_, scan_commit_min_);
+  outcome->commit_count = scanned.commit_count;
+  outcome->chain_broken = scanned.chain_broken;
+  end_comparable_ = !scanned.chain_broken;
+  return {};
+}
+
+// SQLite writes every page a database grows by; should one be missing, its content is what a
+// reader at the mark sees.
+Status Capture::fill_growth(const WalIndex& index) {
+  for (Pgno pgno = scan_commit_min_ + 1; pgno <= scan_commit_; ++pgno) {
+    if (pgno == lock_page(page_size_bytes_) || pending_.contains(pgno)) continue;
+    LS_RETURN_IF_ERROR(read_page_at_mark(index, pgno, page_buffer_));
+    pending_.put(pgno, index.mx_frame, page_buffer_);
+    if (pending_.needs_mark()) return unsupported("too many pages of a growth are not in the WAL");
+  }
+  return {};
+}
+
+Status Capture::read_page_at_mark(const WalIndex& index, Pgno pgno, MutableBytes out) {
+  uint32_t newest = 0;
+  LS_RETURN_IF_ERROR(scan_frame_headers(source_.wal(), page_size_bytes_, 1, index.mx_frame,
+                                        [&](uint32_t frame_no, const WalFrameHeader& frame) {
+                                          if (frame.pgno == pgno) newest = frame_no;
+                                          return Status();
+                                        }));
+  if (newest > 0) {
+    return read_exactly(source_.wal(),
+                        wal_frame_offset(newest, page_size_bytes_) + kWalFrameHeaderBytes, out);
+  }
+  LS_ASSIGN_OR_RETURN(const size_t got,
+                      source_.database().read_at(uint64_t{pgno - 1} * page_size_bytes_, out));
+  std::fill(out.begin() + static_cast<ptrdiff_t>(got), out.end(), uint8_t{0});
+  return {};
+}
+
+LtxHeader Capture::make_header(int64_t commit_time_ms) const {
+  LtxHeader header;
+  header.page_size = page_size_bytes_;
+  header.commit = captured_.page_count;
+  header.min_txid = written_.txid.next();
+  header.max_txid = captured_.txid;
+  header.timestamp = commit_time_ms;
+  // The range within the WAL generation it ends in.
+  const uint32_t first = std::max<uint32_t>(range_frame_, 1);
+  header.wal_offset = wal_frame_offset(first, page_size_bytes_);
+  header.wal_size =
+      wal_frame_offset(captured_.wal.frame + 1, page_size_bytes_) - header.wal_offset;
+  header.wal_salt1 = captured_.wal.salts.salt1;
+  header.wal_salt2 = captured_.wal.salts.salt2;
+  return header;
+}
+
+// Pages that only name a frame are read again: still under the mark, so they must be what they
+// were, which their checksum proves.
+Result<Bytes> Capture::page_bytes(const PendingPages::Page& page) {
+  if (page.bytes != nullptr) return Bytes(page.bytes, page_size_bytes_);
+  LS_RETURN_IF_ERROR(read_exactly(
+      source_.wal(), wal_frame_offset(page.frame, page_size_bytes_) + kWalFrameHeaderBytes,
+      page_buffer_));
+  if (page_checksum(page.pgno, page_buffer_) != page.sum) {
+    return position_mismatch("frame " + std::to_string(page.frame) + " changed under the mark");
+  }
+  return Bytes(page_buffer_);
+}
+
+Result<std::vector<Capture::NewSum>> Capture::new_sums(
+    const std::vector<PendingPages::Page>& pages) {
+  std::vector<NewSum> changes;
+  changes.reserve(pages.size());
+  for (const PendingPages::Page& page : pages) {
+    const Checksum sum = page.bytes == nullptr
+                             ? page.sum
+                             : page_checksum(page.pgno, Bytes(page.bytes, page_size_bytes_));
+    changes.push_back({page.pgno, sum});
+  }
+  return changes;
+}
+
+Checksum Capture::checksum_after(const std::vector<NewSum>& changes) const {
+  if (captured_.page_count == 0) return 0;
+  Checksum sum = sums_.database_checksum();
+  for (Pgno pgno = commit_min_ + 1; pgno <= sums_.page_count(); ++pgno) sum ^= sums_.sum_of(pgno);
+  for (const NewSum& change : changes) {
+    sum ^= change.sum;
+    if (change.pgno <= commit_min_) sum ^= sums_.sum_of(change.pgno);
+  }
+  return sum | (Checksum{1} << 63);
+}
+
+void Capture::apply(const std::vector<NewSum>& changes) {
+  sums_.resize(std::min(commit_min_, sums_.page_count()));
+  sums_.resize(captured_.page_count);
+  for (const NewSum& change : changes) sums_.set(change.pgno, change.sum);
+  sums_.set_txid(captured_.txid);
+}
+
+Result<LtxFileInfo> Capture::flush(LtxStore& spool, int64_t commit_time_ms) {
+  if (torn_) return busy("capture is incomplete");
+  const std::vector<PendingPages::Page> pages = pending_.sorted(captured_.page_count);
+  LS_ASSIGN_OR_RETURN(const auto changes, new_sums(pages));
+  LtxHeader header = make_header(commit_time_ms);
+  header.chain = {true, sums_.database_checksum(), checksum_after(changes)};
+  LtxFileInfo info{0, header.min_txid, header.max_txid, 0, commit_time_ms};
+  LS_ASSIGN_OR_RETURN(auto writer, spool.create(info));
+  LS_RETURN_IF_ERROR(encoder_.begin(header, *writer));
+  for (const PendingPages::Page& page : pages) {
+    LS_ASSIGN_OR_RETURN(const Bytes bytes, page_bytes(page));
+    LS_RETURN_IF_ERROR(encoder_.add_page(page.pgno, bytes));
+  }
+  LS_RETURN_IF_ERROR(encoder_.finish());
+  LS_RETURN_IF_ERROR(writer->commit());
+  info.size_bytes = encoder_.size_bytes();
+  apply(changes);
+  pending_.clear();
+  written_ = captured_;
+  commit_min_ = captured_.page_count;
+  range_frame_ = captured_.wal.frame + 1;
+  return info;
+}
+
+}  // namespace litestream

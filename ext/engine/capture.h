@@ -1,0 +1,88 @@
+// Takes committed frames out of the WAL into memory and writes them as L0 files.
+//
+// The caller holds a mark (source_database.h) from before the first run() on and moves it only
+// when may_advance() says so. TXIDs count commit frames: every SQLite transaction gets the next
+// one. A file holds min_txid..max_txid, the newest version of each page, and the commit size.
+// Threading: replicator thread only.
+#pragma once
+
+#include <cstdint>
+
+#include "ext/base/bytes.h"
+#include "ext/engine/page_sums.h"
+#include "ext/engine/pending_pages.h"
+#include "ext/engine/position.h"
+#include "ext/engine/source_database.h"
+#include "ext/ltx/encoder.h"
+#include "ext/ltx/header.h"
+#include "ext/store/ltx_store.h"
+#include "ext/wal/wal_reader.h"
+
+namespace litestream {
+
+class Capture final : private WalFrameVisitor {
+ public:
+  struct Outcome {
+    uint64_t commit_count = 0;
+    bool chain_broken = false;  // SQLite's savepoint bug was met
+    WalIndex index;             // as read for this run
+  };
+
+  // `source` must outlive the object. `sums` are those of the database at `start`.
+  Capture(SourceDatabase& source, const Position& start, PageSums sums, size_t pending_bytes_max);
+
+  // Reads everything committed beyond the position. PositionMismatch: the WAL is not a
+  // continuation of the position; resynchronise. After any error nothing is lost: the position
+  // stays and the next run reads the same frames again.
+  // `limit`: stop at this index instead of the newest (for a reader's mark); such a run never
+  // allows an advance.
+  Result<Outcome> run(const WalIndex* limit = nullptr);
+
+  // The last run reached the end and no captured page depends on the mark.
+  bool may_advance() const { return complete_ && !pending_.needs_mark(); }
+  bool has_pending() const { return captured_.txid > written_.txid; }
+  bool pending_needs_mark() const { return pending_.needs_mark(); }
+  size_t pending_bytes() const { return pending_.bytes_in_memory(); }
+
+  // Writes what is pending as one L0 file to `spool`; durable when it returns. Needs the mark if
+  // pending_needs_mark(). `commit_time_ms`: time of the last commit.
+  Result<LtxFileInfo> flush(LtxStore& spool, int64_t commit_time_ms);
+
+  const Position& captured() const { return captured_; }  // in memory
+  const Position& written() const { return written_; }    // in the spool
+  const PageSums& sums() const { return sums_; }          // at written()
+
+ private:
+  struct NewSum {
+    Pgno pgno;
+    Checksum sum;
+  };
+  Status on_frame(uint32_t frame_no, uint32_t pgno, uint32_t commit, Bytes page) override;
+  Result<WalPosition> start_of(const WalIndex& index, const WalHeader& header) const;
+  Status scan(const WalIndex& index, Outcome* outcome);
+  Status fill_growth(const WalIndex& index);
+  Status read_page_at_mark(const WalIndex& index, Pgno pgno, MutableBytes out);
+  LtxHeader make_header(int64_t commit_time_ms) const;
+  Result<std::vector<NewSum>> new_sums(const std::vector<PendingPages::Page>& pages);
+  Result<Bytes> page_bytes(const PendingPages::Page& page);
+  Checksum checksum_after(const std::vector<NewSum>& changes) const;
+  void apply(const std::vector<NewSum>& changes);
+
+  SourceDatabase& source_;
+  const uint32_t page_size_bytes_;
+  Position captured_;
+  Position written_;
+  PageSums sums_;
+  PendingPages pending_;
+  bool complete_ = false;
+  bool torn_ = false;            // a failed run left newer pages in pending_ than captured_ says
+  bool end_comparable_ = true;   // the frame at the position carries its checksum
+  uint32_t commit_min_ = 0;      // smallest database size since written_, in pages
+  uint32_t scan_commit_ = 0;     // size after the last commit of the running scan
+  uint32_t scan_commit_min_ = 0;
+  uint32_t range_frame_ = 0;     // first frame of the pending range in the current WAL generation
+  std::vector<uint8_t> page_buffer_;
+  LtxEncoder encoder_;
+};
+
+}  // namespace litestream

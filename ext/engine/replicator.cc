@@ -1,0 +1,252 @@
+// The side of Replicator that other threads see, and the jobs on the worker pool. What the
+// replicator thread does stands in replicator_step.cc.
+#include <algorithm>
+#include <chrono>
+
+#include "ext/base/log.h"
+#include "ext/engine/replicator.h"
+#include "ext/engine/upload.h"
+
+namespace litestream {
+namespace {
+
+// How often a waiting caller looks whether it was interrupted.
+constexpr int64_t kCancelPollMs = 50;
+constexpr int64_t kHookWaitMs = 1000;
+
+}  // namespace
+
+Replicator::Replicator(ReplicatorParts parts)
+    : parts_(std::move(parts)),
+      state_path_(path_join(parts_.meta_path, "state")),
+      pages_path_(path_join(parts_.meta_path, "pages")) {}
+
+void Replicator::note_commit() noexcept {
+  hook_wall_ms_.store(parts_.clock->wall_ms(), std::memory_order_relaxed);
+  if (!dirty_.exchange(true, std::memory_order_acq_rel)) parts_.wake();
+}
+
+void Replicator::note_file_event() noexcept {
+  if (!dirty_.exchange(true, std::memory_order_acq_rel)) parts_.wake();
+}
+
+void Replicator::note_warning(std::string warning) {
+  const std::lock_guard lock(mutex_);
+  status_.warning = std::move(warning);
+}
+
+ReplicatorStatus Replicator::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+bool Replicator::stopped() const {
+  const std::lock_guard lock(mutex_);
+  return status_.phase == Phase::kStopped || status_.phase == Phase::kFailed;
+}
+
+// Waits until done() is true (called with the lock held).
+template <typename Done>
+Status Replicator::wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done done) {
+  const int64_t deadline = parts_.clock->monotonic_ms() + std::max<int64_t>(timeout_ms, 0);
+  std::unique_lock lock(mutex_);
+  while (!done()) {
+    const int64_t left = deadline - parts_.clock->monotonic_ms();
+    if (left <= 0) {
+      return unavailable("not done within " + std::to_string(timeout_ms) + " ms" +
+                         (status_.last_error.empty() ? "" : ": " + status_.last_error));
+    }
+    changed_.wait_for(lock, std::chrono::milliseconds(std::min(left, kCancelPollMs)));
+    if (!cancel || done()) continue;
+    lock.unlock();
+    const bool interrupted = cancel();
+    lock.lock();
+    if (interrupted) return cancelled("interrupted");
+  }
+  return {};
+}
+
+uint64_t Replicator::request(uint64_t Requests::* which) {
+  uint64_t serial;
+  {
+    const std::lock_guard lock(mutex_);
+    serial = ++(wanted_.*which);
+  }
+  parts_.wake();
+  return serial;
+}
+
+uint64_t Replicator::pending(uint64_t Requests::* which) const {
+  const std::lock_guard lock(mutex_);
+  return wanted_.*which > done_.*which ? wanted_.*which : 0;
+}
+
+void Replicator::complete(uint64_t Requests::* which, uint64_t serial, Status status) {
+  const std::lock_guard lock(mutex_);
+  done_.*which = serial;
+  if (which == &Requests::capture) capture_result_ = std::move(status);
+  if (which == &Requests::sync) sync_result_ = std::move(status);
+  if (which == &Requests::snapshot) snapshot_result_ = std::move(status);
+  changed_.notify_all();
+}
+
+bool Replicator::checkpoint_from_hook(int64_t frame_count) noexcept {
+  if (!owns_.load(std::memory_order_acquire)) return false;
+  const int64_t threshold = barrier_threshold_.load(std::memory_order_relaxed);
+  if (threshold == 0 || frame_count < threshold) return true;
+  try {
+    const uint64_t serial = request(&Requests::barrier);
+    (void)wait_for(kHookWaitMs, nullptr, [&] {
+      return done_.barrier >= serial || fatal_ || stop_wanted_;
+    }).ok();
+  } catch (const std::exception& error) {
+    log_message(LogLevel::kError, error.what());
+  }
+  return true;
+}
+
+Status Replicator::wait_started(int64_t timeout_ms, const CancelCheck& cancel) {
+  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel, [&] {
+    return status_.phase != Phase::kOpening && (status_.phase != Phase::kStarting || fatal_);
+  }));
+  const std::lock_guard lock(mutex_);
+  return fatal_ ? fatal_status_ : Status();
+}
+
+Result<Txid> Replicator::current_txid(int64_t timeout_ms, const CancelCheck& cancel) {
+  const uint64_t serial = request(&Requests::capture);
+  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel,
+                              [&] { return done_.capture >= serial || fatal_; }));
+  const std::lock_guard lock(mutex_);
+  if (fatal_) return fatal_status_;
+  if (!capture_result_.ok()) return capture_result_;
+  return status_.local_txid;
+}
+
+Result<Txid> Replicator::sync(int64_t timeout_ms, const CancelCheck& cancel) {
+  const int64_t deadline = parts_.clock->monotonic_ms() + timeout_ms;
+  const uint64_t serial = request(&Requests::sync);
+  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel,
+                              [&] { return done_.sync >= serial || fatal_; }));
+  Txid target;
+  {
+    const std::lock_guard lock(mutex_);
+    if (fatal_) return fatal_status_;
+    if (!sync_result_.ok()) return sync_result_;
+    target = sync_target_;
+  }
+  LS_RETURN_IF_ERROR(wait_for(deadline - parts_.clock->monotonic_ms(), cancel, [&] {
+    return (replica_newest_ >= target && !needs_snapshot_) || fatal_;
+  }));
+  const std::lock_guard lock(mutex_);
+  if (fatal_) return fatal_status_;
+  return replica_newest_;
+}
+
+Result<Txid> Replicator::snapshot(int64_t timeout_ms, const CancelCheck& cancel) {
+  const uint64_t serial = request(&Requests::snapshot);
+  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel,
+                              [&] { return done_.snapshot >= serial || fatal_; }));
+  const std::lock_guard lock(mutex_);
+  if (fatal_) return fatal_status_;
+  if (!snapshot_result_.ok()) return snapshot_result_;
+  return snapshot_job_txid_;
+}
+
+void Replicator::request_stop(int64_t timeout_ms) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    const int64_t deadline = parts_.clock->monotonic_ms() + timeout_ms;
+    stop_deadline_ms_ = stop_wanted_ ? std::min(stop_deadline_ms_, deadline) : deadline;
+    stop_wanted_ = true;
+  }
+  changed_.notify_all();
+  parts_.wake();
+}
+
+Result<Txid> Replicator::wait_stopped(int64_t timeout_ms, const CancelCheck& cancel) {
+  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel, [&] {
+    return status_.phase == Phase::kStopped || status_.phase == Phase::kFailed;
+  }));
+  const std::lock_guard lock(mutex_);
+  if (fatal_) return fatal_status_;
+  if (replica_newest_ < status_.local_txid) {
+    return unavailable("stopped, but the replica has " + format_txid(replica_newest_) +
+                       " of " + format_txid(status_.local_txid) +
+                       "; the rest waits in the spool for the next start" +
+                       (status_.last_error.empty() ? "" : ": " + status_.last_error));
+  }
+  return status_.local_txid;
+}
+
+void Replicator::run_start_job(std::shared_ptr<SourceReader> reader, int64_t marked_at_ms) {
+  StartInput input;
+  input.reader = reader.get();
+  input.replica = parts_.replica.get();
+  input.spool = parts_.spool.get();
+  input.fs = parts_.fs;
+  input.marked_at_ms = marked_at_ms;
+  input.database_path = parts_.database_path;
+  input.state_path = state_path_;
+  input.pages_path = pages_path_;
+  input.cancel = [this] { return cancel_jobs_.load(); };
+  auto result = run_start(input);
+  reader.reset();  // its mark must not outlive the job
+  {
+    const std::lock_guard lock(mutex_);
+    start_result_.emplace(std::move(result));
+    start_running_ = false;
+  }
+  parts_.wake();
+}
+
+void Replicator::run_upload_job(Txid replica_newest, Txid keep_after) {
+  const auto cancel = [this] { return cancel_jobs_.load(); };
+  const Txid before = replica_newest;
+  Status status = upload_spool(*parts_.spool, *parts_.replica, &replica_newest, cancel);
+  auto bytes = trim_spool(*parts_.spool, std::min(replica_newest, keep_after));
+  {
+    const std::lock_guard lock(mutex_);
+    replica_newest_ = std::max(replica_newest_, replica_newest);
+    if (bytes.ok()) spool_bytes_ = *bytes;
+    if (replica_newest > before) status_.last_sync_at_ms = parts_.clock->wall_ms();
+    if (replica_newest_ >= status_.local_txid) status_.oldest_unsent_at_ms = 0;
+    status_.replica_txid = replica_newest_;
+    upload_result_ = std::move(status);
+    upload_running_ = false;
+  }
+  changed_.notify_all();
+  parts_.wake();
+}
+
+void Replicator::run_snapshot_job(std::shared_ptr<SourceReader> reader, Txid txid,
+                                  int64_t marked_at_ms, Checksum after) {
+  const auto cancel = [this] { return cancel_jobs_.load(); };
+  Status status;
+  auto pages = SnapshotPages::open(*reader);
+  if (pages.ok()) {
+    auto written = write_snapshot(*pages, *parts_.replica, txid, marked_at_ms, after, cancel);
+    // The same TXID always holds the same pages: a snapshot that is there already serves.
+    if (!written.ok() && written.status().code() != StatusCode::kAlreadyExists) {
+      status = written.status().with_context("snapshot");
+    }
+  } else {
+    status = pages.status().with_context("snapshot");
+  }
+  reader.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    if (status.ok()) {
+      snapshot_job_txid_ = txid;
+      replica_newest_ = std::max(replica_newest_, txid);
+      status_.replica_txid = replica_newest_;
+      status_.last_sync_at_ms = parts_.clock->wall_ms();
+    }
+    snapshot_job_result_ = std::move(status);
+    snapshot_running_ = false;
+  }
+  changed_.notify_all();
+  parts_.wake();
+}
+
+}  // namespace litestream

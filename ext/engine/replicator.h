@@ -1,0 +1,187 @@
+// Replicates one database to one replica: decides when to capture, write L0 files, upload, let the
+// WAL be reset, and let go. All of it happens in step(), in bounded pieces; hooks, file events and
+// callers only leave flags and wait.
+//
+// Threading: step() and what it calls run on the replicator thread; uploads, the start-up
+// comparison and snapshots run as jobs on the pool, one of a kind at a time; everything under "any
+// thread" is thread-safe. Jobs keep the object alive.
+// Errors are sticky in status().last_error until the next success of the same thing.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "ext/base/clock.h"
+#include "ext/base/file_system.h"
+#include "ext/engine/barrier.h"
+#include "ext/engine/capture.h"
+#include "ext/engine/options.h"
+#include "ext/engine/source_database.h"
+#include "ext/engine/start_job.h"
+#include "ext/engine/worker_pool.h"
+#include "ext/store/ltx_store.h"
+
+namespace litestream {
+
+inline constexpr int64_t kNeverMs = INT64_MAX;
+
+struct ReplicatorParts {
+  FileSystem* fs = nullptr;
+  const Clock* clock = nullptr;
+  WorkerPool* pool = nullptr;
+  std::function<void()> wake;  // makes the replicator thread call step() soon; noexcept in effect
+  DatabaseOptions options;
+  std::string database_path;   // absolute
+  std::string meta_path;       // the local folder
+  std::unique_ptr<SourceDatabase> source;
+  std::unique_ptr<LtxStore> replica;
+  std::unique_ptr<LtxStore> spool;
+  bool may_set_wal = false;
+  bool wait_for_database = false;  // a missing file is waited for instead of being an error
+};
+
+struct ReplicatorStatus {
+  enum class Phase { kOpening, kNoDatabase, kStandby, kStarting, kRunning, kStopped, kFailed };
+  Phase phase = Phase::kOpening;
+  Txid local_txid;    // newest captured
+  Txid replica_txid;  // newest on the replica
+  uint32_t page_size_bytes = 0;
+  uint64_t wal_size_bytes = 0;
+  uint64_t spool_size_bytes = 0;
+  int64_t last_sync_at_ms = 0;      // wall time; 0: never
+  int64_t oldest_unsent_at_ms = 0;  // wall time of the oldest capture not on the replica; 0: none
+  std::string last_error;
+  std::string warning;
+};
+
+class Replicator : public std::enable_shared_from_this<Replicator> {
+ public:
+  explicit Replicator(ReplicatorParts parts);
+
+  // --- any thread ---
+  void note_commit() noexcept;      // a hook saw a commit
+  void note_file_event() noexcept;  // the -wal changed
+  void note_warning(std::string warning);
+  // From a wal hook with `frame_count` frames in the WAL: runs the barrier on the replicator thread
+  // and waits for it, at most a second. False: this process does not own replication, so the
+  // caller does what SQLite would have done.
+  bool checkpoint_from_hook(int64_t frame_count) noexcept;
+  ReplicatorStatus status() const;
+  // Until replication runs (Ok), waits for its database or another owner (Ok), or failed (why).
+  Status wait_started(int64_t timeout_ms, const CancelCheck& cancel);
+  // The newest local TXID, the uncaptured tail counted.
+  Result<Txid> current_txid(int64_t timeout_ms, const CancelCheck& cancel);
+  // Captures, writes and uploads now; Unavailable with the last error when time runs out.
+  Result<Txid> sync(int64_t timeout_ms, const CancelCheck& cancel);
+  Result<Txid> snapshot(int64_t timeout_ms, const CancelCheck& cancel);
+  // Lets go of the database within `timeout_ms`; what is unsent stays in the spool (Unavailable).
+  void request_stop(int64_t timeout_ms) noexcept;
+  Result<Txid> wait_stopped(int64_t timeout_ms, const CancelCheck& cancel);
+  bool stopped() const;
+  const DatabaseOptions& options() const { return parts_.options; }
+  const std::string& database_path() const { return parts_.database_path; }
+  const LtxStore& replica() const { return *parts_.replica; }
+  LtxStore& replica() { return *parts_.replica; }
+
+  // --- replicator thread ---
+  // Does what is due; returns the monotonic time of the next call wanted, kNeverMs for none.
+  int64_t step();
+  bool source_is_open() const { return source_open_; }
+  // In a forked child: the lock belongs to the parent, closing our copy does not release it.
+  void forget_after_fork() { owner_lock_.reset(); }
+
+ private:
+  using Phase = ReplicatorStatus::Phase;
+  struct Requests {  // serial numbers: wanted > done means pending
+    uint64_t capture = 0, sync = 0, snapshot = 0, barrier = 0;
+  };
+
+  void step_open(int64_t now_ms);
+  Status open_source();
+  void adopt_start();
+  void step_running(int64_t now_ms);
+  void step_capture(int64_t now_ms);
+  void after_capture(int64_t now_ms, const Capture::Outcome& outcome);
+  void step_flush(int64_t now_ms, bool forced);
+  void step_barrier(int64_t now_ms);
+  void step_snapshot();
+  void step_upload(int64_t now_ms);
+  void step_stop(int64_t now_ms);
+  void finish_stop();
+  Status flush_now();
+  Status begin_snapshot();
+  void save_local(bool with_pages);
+  void record_clean_file(LocalState* state);
+  void fail_or_retry(int64_t now_ms, const Status& status);
+  void resync(const Status& why);
+  void fail(const Status& why);
+  void close_source(bool captured_all);
+  void set_error(const Status& status);
+  void clear_error();
+  void publish();
+  void set_phase(Phase phase);
+  bool everything_sent() const;
+  int64_t next_due() const;
+  template <typename Done>
+  Status wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done done);
+  uint64_t request(uint64_t Requests::* which);
+  uint64_t pending(uint64_t Requests::* which) const;
+  void complete(uint64_t Requests::* which, uint64_t serial, Status status);
+  void run_upload_job(Txid replica_newest, Txid keep_after);
+  void run_start_job(std::shared_ptr<SourceReader> reader, int64_t marked_at_ms);
+  void run_snapshot_job(std::shared_ptr<SourceReader> reader, Txid txid, int64_t marked_at_ms,
+                        Checksum after);
+
+  // Constant after construction (the parts synchronise themselves or belong to the thread).
+  ReplicatorParts parts_;
+  const std::string state_path_;
+  const std::string pages_path_;
+
+  // Flags of the hook: no lock on the commit path.
+  std::atomic<bool> dirty_{false};
+  std::atomic<int64_t> hook_wall_ms_{0};
+  std::atomic<bool> owns_{false};
+  std::atomic<int64_t> barrier_threshold_{0};  // frames; 0: not running
+  std::atomic<bool> cancel_jobs_{false};
+
+  // Replicator thread only.
+  bool source_open_ = false;
+  std::unique_ptr<FileLock> owner_lock_;
+  std::unique_ptr<Capture> capture_;
+  int64_t open_retry_ms_ = 0, open_backoff_ms_ = 0;
+  int64_t capture_due_ms_ = kNeverMs, verify_due_ms_ = 0, flush_due_ms_ = kNeverMs;
+  int64_t park_due_ms_ = kNeverMs, park_backoff_ms_ = 0, upload_due_ms_ = 0;
+  int64_t upload_backoff_ms_ = 0, error_backoff_ms_ = 0;
+  int64_t last_flush_ms_ = 0, wal_since_ms_ = kNeverMs;
+  int recheck_count_ = 0;
+  bool parked_ = false;
+  int64_t commit_time_ms_ = 0;
+  uint64_t files_since_pages_ = 0, bytes_since_pages_ = 0;
+  Txid pages_txid_, snapshot_txid_;
+  WalIndex index_;
+  std::string state_text_;
+
+  // Guarded by mutex_.
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  ReplicatorStatus status_;
+  Requests wanted_, done_;
+  Status capture_result_, sync_result_, snapshot_result_;
+  Txid sync_target_;
+  bool fatal_ = false;
+  Status fatal_status_;
+  bool stop_wanted_ = false;
+  int64_t stop_deadline_ms_ = kNeverMs;
+  bool start_running_ = false, upload_running_ = false, snapshot_running_ = false;
+  bool upload_wanted_ = false, needs_snapshot_ = false;
+  std::optional<Result<StartResult>> start_result_;
+  std::optional<Status> upload_result_, snapshot_job_result_;
+  Txid replica_newest_, snapshot_job_txid_;
+  uint64_t spool_bytes_ = 0;
+};
+
+}  // namespace litestream

@@ -1,0 +1,608 @@
+// What the replicator thread does for one database. Every function here runs on that thread; the
+// mutex is held only to read flags and to publish, never across I/O.
+#include <algorithm>
+
+#include "ext/base/durable_file.h"
+#include "ext/base/limits.h"
+#include "ext/base/log.h"
+#include "ext/engine/replicator.h"
+
+namespace litestream {
+namespace {
+
+constexpr int64_t kCaptureDelayMs = 20;      // after a signal: lets a burst of commits share a read
+constexpr int64_t kFirstFlushDelayMs = 50;   // a lone commit need not wait a whole sync-interval
+constexpr int64_t kParkDelayMs = 1000;       // without commits: idle
+constexpr int64_t kVerifyIntervalMs = 10'000;
+constexpr int64_t kOpenRetryMs = 1000;
+constexpr int64_t kBackoffFirstMs = 200;
+constexpr int64_t kBackoffMaxMs = 30'000;
+// A file event comes before its commit is published; look again while that may take an fsync.
+constexpr int64_t kRecheckMs[] = {100, 300, 1000};
+constexpr uint64_t kPagesEveryFiles = 64;
+
+int64_t doubled(int64_t backoff_ms) {
+  return std::min(kBackoffMaxMs, std::max(kBackoffFirstMs, backoff_ms * 2));
+}
+
+// All databases of a process verify in the same wake-up.
+int64_t next_verify(int64_t now_ms) {
+  return (now_ms / kVerifyIntervalMs + 1) * kVerifyIntervalMs;
+}
+
+}  // namespace
+
+int64_t Replicator::step() {
+  const int64_t now_ms = parts_.clock->monotonic_ms();
+  const ReplicatorStatus before = status();
+  if (before.phase == Phase::kStopped || before.phase == Phase::kFailed) return kNeverMs;
+  bool stopping;
+  bool starting;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping = stop_wanted_;
+    starting = start_running_;
+  }
+  if (stopping) {
+    step_stop(now_ms);
+  } else if (starting) {
+    // The job wakes us; until then the mark stays where it is.
+  } else if (capture_ == nullptr) {
+    adopt_start();
+    if (capture_ == nullptr) step_open(now_ms);
+  }
+  if (!stopping && capture_ != nullptr) step_running(now_ms);
+  publish();
+  return next_due();
+}
+
+int64_t Replicator::next_due() const {
+  const std::lock_guard lock(mutex_);
+  if (status_.phase == Phase::kStopped || status_.phase == Phase::kFailed) return kNeverMs;
+  if (stop_wanted_) return stop_deadline_ms_;
+  if (start_running_) return kNeverMs;
+  if (capture_ == nullptr) return open_retry_ms_;
+  int64_t due = std::min({capture_due_ms_, verify_due_ms_, flush_due_ms_, park_due_ms_});
+  if (upload_wanted_ && !upload_running_) due = std::min(due, upload_due_ms_);
+  if (needs_snapshot_ && !snapshot_running_) due = std::min(due, upload_due_ms_);
+  return due;
+}
+
+// ---------------------------------------------------------------- opening
+
+void Replicator::step_open(int64_t now_ms) {
+  if (now_ms < open_retry_ms_ || fatal_) return;
+  const Status opened = open_source();
+  if (opened.ok()) return;
+  close_source(false);
+  if (opened.code() == StatusCode::kNotFound && parts_.wait_for_database) {
+    owner_lock_.reset();
+    set_phase(Phase::kNoDatabase);
+    open_retry_ms_ = now_ms + kOpenRetryMs;
+    return;
+  }
+  if (owner_lock_ == nullptr && opened.code() == StatusCode::kBusy) {
+    set_phase(Phase::kStandby);
+    open_retry_ms_ = now_ms + kOpenRetryMs;
+    return;
+  }
+  fail_or_retry(now_ms, opened);
+}
+
+// Before the first success an error is the caller's answer; later it is retried for ever.
+void Replicator::fail_or_retry(int64_t now_ms, const Status& status) {
+  set_error(status);
+  if (pages_txid_ == Txid{} && !status.retryable()) {
+    fail(status);
+    return;
+  }
+  open_backoff_ms_ = doubled(open_backoff_ms_);
+  open_retry_ms_ = now_ms + open_backoff_ms_;
+}
+
+Status Replicator::open_source() {
+  LS_ASSIGN_OR_RETURN(const FileStat stat, parts_.fs->stat(parts_.database_path));
+  if (!stat.is_regular) {
+    return invalid_argument(parts_.database_path + " is not a regular file");
+  }
+  if (stat.size_bytes == 0 && parts_.wait_for_database) {
+    return not_found(parts_.database_path + " is empty");
+  }
+  if (owner_lock_ == nullptr) {
+    LS_RETURN_IF_ERROR(parts_.fs->create_directories(parts_.meta_path));
+    LS_ASSIGN_OR_RETURN(owner_lock_,
+                        parts_.fs->lock_exclusive(path_join(parts_.meta_path, "owner.lock")));
+    const std::string level = path_join(path_join(parts_.meta_path, "ltx"), "0");
+    LS_RETURN_IF_ERROR(remove_temporary_files(*parts_.fs, parts_.meta_path));
+    LS_RETURN_IF_ERROR(remove_temporary_files(*parts_.fs, level));
+  }
+  const int64_t marked_at_ms = parts_.clock->wall_ms();
+  LS_RETURN_IF_ERROR(parts_.source->open(parts_.may_set_wal));
+  source_open_ = true;
+  LS_ASSIGN_OR_RETURN(auto reader, parts_.source->open_reader());
+  {
+    const std::lock_guard lock(mutex_);
+    start_running_ = true;
+    start_result_.reset();
+    status_.phase = Phase::kStarting;
+    status_.page_size_bytes = parts_.source->page_size_bytes();
+  }
+  std::shared_ptr<SourceReader> shared = std::move(reader);
+  const bool submitted =
+      parts_.pool->submit([self = shared_from_this(), shared = std::move(shared),
+                           marked_at_ms]() mutable {
+        self->run_start_job(std::move(shared), marked_at_ms);
+      });
+  if (submitted) return {};
+  const std::lock_guard lock(mutex_);
+  start_running_ = false;
+  return unavailable("no thread could be started");
+}
+
+void Replicator::adopt_start() {
+  std::optional<Result<StartResult>> result;
+  {
+    const std::lock_guard lock(mutex_);
+    result.swap(start_result_);
+  }
+  if (!result) return;
+  const int64_t now_ms = parts_.clock->monotonic_ms();
+  if (!result->ok()) {
+    close_source(false);
+    fail_or_retry(now_ms, result->status());
+    return;
+  }
+  StartResult start = std::move(*result).value();
+  log_message(LogLevel::kInfo, "litestream: " + parts_.database_path + ": " + start.how + ", TXID " +
+                                   format_txid(start.position.txid));
+  capture_ = std::make_unique<Capture>(*parts_.source, start.position, std::move(start.sums),
+                                       kPendingBytesMax);
+  parked_ = false;
+  recheck_count_ = 0;
+  open_backoff_ms_ = 0;
+  capture_due_ms_ = now_ms;
+  verify_due_ms_ = next_verify(now_ms);
+  {
+    const std::lock_guard lock(mutex_);
+    replica_newest_ = std::max(replica_newest_, start.replica_txid);
+    needs_snapshot_ = start.needs_snapshot;
+    upload_wanted_ = replica_newest_ < start.position.txid;
+    status_.phase = Phase::kRunning;
+    status_.replica_txid = replica_newest_;
+    if (start.replica_txid == start.position.txid) {
+      status_.last_sync_at_ms = parts_.clock->wall_ms();
+    }
+  }
+  save_local(true);
+  clear_error();
+  barrier_threshold_.store(parts_.options.min_checkpoint_page_count);
+  owns_.store(true, std::memory_order_release);
+}
+
+// ---------------------------------------------------------------- running
+
+void Replicator::step_running(int64_t now_ms) {
+  step_capture(now_ms);
+  if (capture_ == nullptr) return;
+  step_barrier(now_ms);
+  if (capture_ == nullptr) return;
+  step_flush(now_ms, false);
+  step_snapshot();
+  step_upload(now_ms);
+}
+
+void Replicator::step_capture(int64_t now_ms) {
+  // The flag stays up until the capture: commits that come before it need not wake the thread.
+  if (dirty_.load(std::memory_order_acquire)) {
+    capture_due_ms_ = std::min(capture_due_ms_, now_ms + kCaptureDelayMs);
+  }
+  const uint64_t capture_serial = pending(&Requests::capture);
+  const uint64_t sync_serial = pending(&Requests::sync);
+  const bool asked = capture_serial != 0 || sync_serial != 0;
+  if (!asked && now_ms < capture_due_ms_ && now_ms < verify_due_ms_) return;
+  if (dirty_.exchange(false, std::memory_order_acq_rel)) recheck_count_ = 0;
+  auto outcome = capture_->run();
+  Status status = outcome.ok() ? Status() : outcome.status();
+  if (outcome.ok()) {
+    error_backoff_ms_ = 0;
+    after_capture(now_ms, *outcome);
+    if (sync_serial != 0 && capture_->has_pending()) status = flush_now();
+  }
+  publish();
+  if (capture_serial != 0) complete(&Requests::capture, capture_serial, status);
+  if (sync_serial != 0) {
+    {
+      const std::lock_guard lock(mutex_);
+      sync_target_ = capture_->written().txid;
+    }
+    complete(&Requests::sync, sync_serial, status);
+  }
+  if (status.ok()) return;
+  if (status.code() == StatusCode::kPositionMismatch) {
+    resync(status);
+    return;
+  }
+  error_backoff_ms_ = doubled(error_backoff_ms_);
+  capture_due_ms_ = now_ms + error_backoff_ms_;
+  if (status.code() != StatusCode::kBusy) set_error(status);
+}
+
+void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) {
+  index_ = outcome.index;
+  capture_due_ms_ = kNeverMs;
+  verify_due_ms_ = next_verify(now_ms);
+  if (outcome.chain_broken) {
+    note_warning("SQLite before 3.50 left frames without checksums in the WAL (ROLLBACK TO a "
+                 "savepoint); they were replicated by page number");
+  }
+  if (outcome.commit_count > 0) {
+    recheck_count_ = 0;
+    parked_ = false;
+    park_backoff_ms_ = 0;
+    park_due_ms_ = now_ms + std::max(kParkDelayMs, parts_.options.sync_interval_ms);
+    if (wal_since_ms_ == kNeverMs) wal_since_ms_ = now_ms;
+    const int64_t hook_ms = hook_wall_ms_.exchange(0, std::memory_order_relaxed);
+    commit_time_ms_ = hook_ms != 0 ? hook_ms : parts_.clock->wall_ms();
+    if (flush_due_ms_ == kNeverMs) {
+      flush_due_ms_ = std::max(last_flush_ms_ + parts_.options.sync_interval_ms,
+                               now_ms + std::min(kFirstFlushDelayMs,
+                                                 parts_.options.sync_interval_ms));
+    }
+  } else if (!parked_ && recheck_count_ < static_cast<int>(std::size(kRecheckMs))) {
+    capture_due_ms_ = now_ms + kRecheckMs[recheck_count_++];
+  }
+  if (capture_->pending_needs_mark() || capture_->pending_bytes() > kPendingBytesMax * 3 / 4) {
+    const Status flushed = flush_now();
+    if (!flushed.ok()) {
+      set_error(flushed);
+      capture_due_ms_ = now_ms + doubled(error_backoff_ms_);
+    }
+  }
+  const bool can_park = !parked_ && index_.backfill_count == index_.mx_frame;
+  if (!capture_->may_advance() || (outcome.commit_count == 0 && !can_park)) return;
+  const Status advanced = parts_.source->advance();
+  if (!advanced.ok()) {
+    // One mark is still held: nothing is lost, try again with the next capture.
+    set_error(advanced);
+    capture_due_ms_ = now_ms + kBackoffFirstMs;
+    return;
+  }
+  if (can_park && outcome.commit_count == 0) {
+    parked_ = true;
+    wal_since_ms_ = kNeverMs;
+  }
+}
+
+void Replicator::step_barrier(int64_t now_ms) {
+  const uint64_t serial = pending(&Requests::barrier);
+  const int64_t page_count_min = parts_.options.min_checkpoint_page_count;
+  const bool long_wal = int64_t{index_.mx_frame} - int64_t{index_.backfill_count} >=
+                        2 * std::max(page_count_min, barrier_threshold_.load());
+  const bool old_wal = wal_since_ms_ != kNeverMs &&
+                       now_ms - wal_since_ms_ >= parts_.options.checkpoint_interval_ms;
+  const bool idle = now_ms >= park_due_ms_;
+  if (serial == 0 && !long_wal && !old_wal && !idle) return;
+  auto attempt = [&] {
+    return serial == 0 && idle && !old_wal ? park(*parts_.source, *capture_)
+                                           : run_barrier(*parts_.source, *capture_, page_count_min);
+  };
+  const Txid before = capture_->captured().txid;
+  auto outcome = attempt();
+  if (outcome.ok() && *outcome == BarrierOutcome::kFileFirst && flush_now().ok()) {
+    outcome = attempt();
+  }
+  if (capture_->captured().txid > before && flush_due_ms_ == kNeverMs) {
+    commit_time_ms_ = parts_.clock->wall_ms();
+    flush_due_ms_ = now_ms + std::min(kFirstFlushDelayMs, parts_.options.sync_interval_ms);
+  }
+  const bool done = outcome.ok() && *outcome == BarrierOutcome::kDone;
+  auto index = parts_.source->read_index();
+  if (index.ok()) index_ = *index;
+  // A reader in the way: not again before the WAL has grown by as much once more.
+  barrier_threshold_.store(done ? page_count_min : int64_t{index_.mx_frame} + page_count_min);
+  park_backoff_ms_ = done ? 0 : doubled(park_backoff_ms_);
+  park_due_ms_ = done ? kNeverMs : now_ms + std::max(kParkDelayMs, park_backoff_ms_);
+  wal_since_ms_ = done ? kNeverMs : now_ms;
+  if (done) parked_ = true;
+  if (done && parts_.options.truncate_page_n > 0 &&
+      index_.mx_frame > parts_.options.truncate_page_n) {
+    (void)parts_.source->relief_truncate().ok();
+  }
+  if (serial != 0) complete(&Requests::barrier, serial, Status());
+  if (!outcome.ok() && outcome.status().code() != StatusCode::kBusy) resync(outcome.status());
+}
+
+// ---------------------------------------------------------------- files
+
+void Replicator::step_flush(int64_t now_ms, bool forced) {
+  if (!capture_->has_pending()) {
+    flush_due_ms_ = kNeverMs;
+    return;
+  }
+  if (!forced && now_ms < flush_due_ms_) return;
+  const Status flushed = flush_now();
+  if (flushed.ok()) return;
+  set_error(flushed);
+  error_backoff_ms_ = doubled(error_backoff_ms_);
+  flush_due_ms_ = now_ms + error_backoff_ms_;
+  if (flushed.code() == StatusCode::kPositionMismatch) resync(flushed);
+}
+
+Status Replicator::flush_now() {
+  if (!capture_->has_pending()) return {};
+  auto file = capture_->flush(*parts_.spool, commit_time_ms_);
+  if (!file.ok()) return file.status().with_context("write L0 file");
+  last_flush_ms_ = parts_.clock->monotonic_ms();
+  flush_due_ms_ = kNeverMs;
+  ++files_since_pages_;
+  bytes_since_pages_ += file->size_bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    upload_wanted_ = true;
+    spool_bytes_ += file->size_bytes;
+    if (status_.oldest_unsent_at_ms == 0) status_.oldest_unsent_at_ms = file->created_at_ms;
+  }
+  const uint64_t pages_bytes = uint64_t{capture_->sums().page_count()} * 8;
+  save_local(files_since_pages_ >= kPagesEveryFiles && bytes_since_pages_ >= pages_bytes);
+  return {};
+}
+
+void Replicator::save_local(bool with_pages) {
+  if (with_pages) {
+    const Status saved = capture_->sums().save(*parts_.fs, pages_path_);
+    if (saved.ok()) {
+      pages_txid_ = capture_->sums().txid();
+      files_since_pages_ = bytes_since_pages_ = 0;
+    } else {
+      set_error(saved.with_context("page checksums"));
+    }
+  }
+  LocalState state;
+  state.position = capture_->written();
+  state.page_size_bytes = capture_->sums().page_size_bytes();
+  state.database_checksum = capture_->sums().database_checksum();
+  state.replica_url = parts_.replica->url();
+  const Status saved = save_state(*parts_.fs, state_path_, state);
+  if (!saved.ok()) set_error(saved.with_context("state"));
+}
+
+void Replicator::step_upload(int64_t now_ms) {
+  std::optional<Status> result;
+  {
+    const std::lock_guard lock(mutex_);
+    if (upload_running_) return;
+    result.swap(upload_result_);
+  }
+  if (result && result->ok()) {
+    upload_backoff_ms_ = 0;
+    clear_error();
+  } else if (result) {
+    set_error(*result);
+    if (result->code() == StatusCode::kPositionMismatch) {
+      fail(*result);
+      return;
+    }
+    upload_backoff_ms_ = doubled(upload_backoff_ms_);
+    upload_due_ms_ = now_ms + upload_backoff_ms_;
+  }
+  if (now_ms < upload_due_ms_) return;
+  Txid newest;
+  {
+    const std::lock_guard lock(mutex_);
+    upload_wanted_ = replica_newest_ < capture_->written().txid;
+    if (!upload_wanted_) status_.oldest_unsent_at_ms = 0;
+    if (!upload_wanted_ || needs_snapshot_) return;
+    newest = replica_newest_;
+    upload_running_ = true;
+  }
+  const Txid keep_after = pages_txid_;
+  if (parts_.pool->submit([self = shared_from_this(), newest, keep_after] {
+        self->run_upload_job(newest, keep_after);
+      })) {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  upload_running_ = false;
+  upload_due_ms_ = now_ms + kBackoffMaxMs;
+}
+
+void Replicator::step_snapshot() {
+  const int64_t now_ms = parts_.clock->monotonic_ms();
+  std::optional<Status> result;
+  bool healing;
+  {
+    const std::lock_guard lock(mutex_);
+    if (snapshot_running_) return;
+    result.swap(snapshot_job_result_);
+    if (result && result->ok()) needs_snapshot_ = false;
+    healing = needs_snapshot_ && now_ms >= upload_due_ms_;
+  }
+  if (result) {
+    if (!result->ok()) {
+      set_error(*result);
+      upload_backoff_ms_ = doubled(upload_backoff_ms_);
+      upload_due_ms_ = now_ms + upload_backoff_ms_;
+      healing = false;
+    }
+    const uint64_t serial = pending(&Requests::snapshot);
+    if (serial != 0) complete(&Requests::snapshot, serial, *result);
+  }
+  const uint64_t serial = pending(&Requests::snapshot);
+  if (serial == 0 && !healing) return;
+  const Status begun = begin_snapshot();
+  if (begun.ok() || begun.code() == StatusCode::kBusy) {
+    if (!begun.ok()) capture_due_ms_ = now_ms + kCaptureDelayMs;
+    return;
+  }
+  set_error(begun);
+  if (serial != 0) complete(&Requests::snapshot, serial, begun);
+}
+
+// A reader of its own takes a mark; capture reaches exactly that mark, so its TXID is known; the
+// job then reads at the mark while capture goes on.
+Status Replicator::begin_snapshot() {
+  const int64_t marked_at_ms = parts_.clock->wall_ms();
+  LS_ASSIGN_OR_RETURN(auto reader, parts_.source->open_reader());
+  LS_ASSIGN_OR_RETURN(const auto outcome, capture_->run(&reader->index()));
+  if (outcome.commit_count > 0) commit_time_ms_ = marked_at_ms;
+  LS_RETURN_IF_ERROR(flush_now());
+  const Txid txid = capture_->written().txid;
+  const Checksum after = capture_->sums().database_checksum();
+  {
+    const std::lock_guard lock(mutex_);
+    snapshot_running_ = true;
+  }
+  capture_due_ms_ = parts_.clock->monotonic_ms() + kCaptureDelayMs;
+  std::shared_ptr<SourceReader> shared = std::move(reader);
+  if (parts_.pool->submit([self = shared_from_this(), shared = std::move(shared), txid,
+                           marked_at_ms, after]() mutable {
+        self->run_snapshot_job(std::move(shared), txid, marked_at_ms, after);
+      })) {
+    return {};
+  }
+  const std::lock_guard lock(mutex_);
+  snapshot_running_ = false;
+  return unavailable("no thread could be started");
+}
+
+// ---------------------------------------------------------------- trouble
+
+// The position no longer leads anywhere: let go, open again, compare pages.
+void Replicator::resync(const Status& why) {
+  log_message(LogLevel::kWarning,
+              "litestream: " + parts_.database_path + ": resynchronising: " + why.message());
+  set_error(why);
+  close_source(false);
+  const int64_t now_ms = parts_.clock->monotonic_ms();
+  open_backoff_ms_ = doubled(open_backoff_ms_);
+  open_retry_ms_ = now_ms + open_backoff_ms_;
+  set_phase(Phase::kOpening);
+}
+
+void Replicator::fail(const Status& why) {
+  log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + why.message());
+  set_error(why);
+  close_source(false);
+  owner_lock_.reset();
+  const std::lock_guard lock(mutex_);
+  fatal_ = true;
+  fatal_status_ = why;
+  status_.phase = Phase::kFailed;
+  changed_.notify_all();
+}
+
+void Replicator::close_source(bool captured_all) {
+  owns_.store(false, std::memory_order_release);
+  capture_.reset();
+  if (source_open_) parts_.source->close(captured_all);
+  source_open_ = false;
+  parked_ = false;
+  capture_due_ms_ = flush_due_ms_ = park_due_ms_ = wal_since_ms_ = kNeverMs;
+}
+
+void Replicator::set_error(const Status& status) {
+  const std::lock_guard lock(mutex_);
+  if (status_.last_error != status.message()) {
+    log_message(LogLevel::kError,
+                "litestream: " + parts_.database_path + ": " + status.message());
+  }
+  status_.last_error = status.message();
+}
+
+void Replicator::clear_error() {
+  const std::lock_guard lock(mutex_);
+  status_.last_error.clear();
+}
+
+void Replicator::set_phase(Phase phase) {
+  const std::lock_guard lock(mutex_);
+  status_.phase = phase;
+  changed_.notify_all();
+}
+
+void Replicator::publish() {
+  const std::lock_guard lock(mutex_);
+  if (capture_ != nullptr) {
+    status_.local_txid = capture_->captured().txid;
+    const uint64_t frame_bytes = uint64_t{status_.page_size_bytes} + kWalFrameHeaderBytes;
+    status_.wal_size_bytes =
+        index_.mx_frame == 0 ? 0 : kWalHeaderBytes + index_.mx_frame * frame_bytes;
+  }
+  status_.replica_txid = replica_newest_;
+  status_.spool_size_bytes = spool_bytes_;
+  changed_.notify_all();
+}
+
+// ---------------------------------------------------------------- stopping
+
+bool Replicator::everything_sent() const {
+  const std::lock_guard lock(mutex_);
+  if (needs_snapshot_) return false;
+  return capture_ == nullptr || replica_newest_ >= capture_->written().txid;
+}
+
+void Replicator::step_stop(int64_t now_ms) {
+  int64_t deadline;
+  bool busy_jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    deadline = stop_deadline_ms_;
+    busy_jobs = start_running_ || snapshot_running_ || upload_running_;
+  }
+  const bool late = now_ms >= deadline;
+  if (late) cancel_jobs_.store(true);
+  if (capture_ == nullptr && !late) {
+    if (busy_jobs) return;
+    adopt_start();
+  }
+  if (capture_ != nullptr && !late) {
+    auto outcome = capture_->run();
+    if (outcome.ok() && outcome->commit_count > 0) commit_time_ms_ = parts_.clock->wall_ms();
+    if (outcome.ok()) (void)flush_now().ok();
+    if (capture_->may_advance()) (void)parts_.source->advance().ok();
+    step_snapshot();
+    step_upload(now_ms);
+    if (fatal_) return;
+    if (!everything_sent()) return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    busy_jobs = start_running_ || snapshot_running_ || upload_running_;
+  }
+  if (busy_jobs && !late) return;
+  finish_stop();
+}
+
+void Replicator::finish_stop() {
+  bool captured_all = false;
+  if (capture_ != nullptr) {
+    auto outcome = park(*parts_.source, *capture_);
+    (void)flush_now().ok();
+    captured_all =
+        outcome.ok() && *outcome == BarrierOutcome::kDone && !capture_->has_pending();
+    save_local(true);
+    if (captured_all) {
+      LocalState state;
+      state.position = capture_->written();
+      record_clean_file(&state);
+    }
+  }
+  publish();
+  close_source(captured_all);
+  owner_lock_.reset();
+  set_phase(Phase::kStopped);
+}
+
+// Taken while the mark is parked: nobody can change the database file before we let go of it.
+void Replicator::record_clean_file(LocalState* state) {
+  auto clean = clean_file_of(*parts_.fs, parts_.database_path, capture_->sums().sum_of(1),
+                             parts_.clock->wall_ms());
+  if (!clean.ok()) return;
+  state->page_size_bytes = capture_->sums().page_size_bytes();
+  state->database_checksum = capture_->sums().database_checksum();
+  state->replica_url = parts_.replica->url();
+  state->clean = *clean;
+  (void)save_state(*parts_.fs, state_path_, *state).ok();
+}
+
+}  // namespace litestream

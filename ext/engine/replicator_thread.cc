@@ -1,0 +1,183 @@
+#include "ext/engine/replicator_thread.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "ext/base/log.h"
+
+namespace litestream {
+namespace {
+
+// Busy writers touch the WAL thousands of times a second; the thread looks this often at most.
+constexpr int64_t kEventPauseMs = 20;
+constexpr uint32_t kWatchMask = IN_MODIFY | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
+
+}  // namespace
+
+void ReplicatorThread::Slot::wake() noexcept {
+  flagged_.store(true, std::memory_order_seq_cst);
+  thread_.signal();
+}
+
+void ReplicatorThread::Slot::stop_at(int64_t monotonic_ms) noexcept {
+  stop_at_ms_.store(monotonic_ms);
+  wake();
+}
+
+ReplicatorThread::~ReplicatorThread() { stop(); }
+
+void ReplicatorThread::signal() noexcept {
+  if (signalled_.exchange(true, std::memory_order_seq_cst)) return;
+  const uint64_t one = 1;
+  // The counter cannot overflow: it is written once per wake-up.
+  if (wake_fd_ >= 0) (void)!::write(wake_fd_, &one, sizeof one);
+}
+
+Status ReplicatorThread::start_locked() {
+  if (thread_.joinable()) return {};
+  if (wake_fd_ < 0) wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_fd_ < 0) return unavailable("no descriptor for the replicator thread");
+  // Without inotify the slow verifier still finds every commit.
+  if (events_fd_ < 0) events_fd_ = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  stopping_ = false;
+  if (!start_thread(&thread_, [this] { run(); })) {
+    return unavailable("the replicator thread cannot be started");
+  }
+  return {};
+}
+
+Status ReplicatorThread::add(std::shared_ptr<Slot> slot, std::shared_ptr<Replicator> replicator) {
+  const std::lock_guard lock(mutex_);
+  LS_RETURN_IF_ERROR(start_locked());
+  slot->replicator_ = std::move(replicator);
+  added_.push_back(std::move(slot));
+  signal();
+  return {};
+}
+
+void ReplicatorThread::stop() noexcept {
+  std::thread thread;
+  {
+    const std::lock_guard lock(mutex_);
+    thread.swap(thread_);
+  }
+  if (thread.joinable()) {
+    stopping_ = true;
+    signal();
+    thread.join();
+  }
+  if (wake_fd_ >= 0) ::close(std::exchange(wake_fd_, -1));
+  if (events_fd_ >= 0) ::close(std::exchange(events_fd_, -1));
+}
+
+void ReplicatorThread::forget_after_fork() noexcept {
+  if (events_fd_ >= 0) ::close(std::exchange(events_fd_, -1));
+  if (wake_fd_ >= 0) ::close(std::exchange(wake_fd_, -1));
+  if (thread_.joinable()) thread_.detach();
+}
+
+void ReplicatorThread::run() noexcept {
+  try {
+    loop();
+  } catch (const std::exception& error) {
+    log_message(LogLevel::kError, error.what());
+  }
+}
+
+void ReplicatorThread::loop() {
+  int64_t events_after_ms = 0;
+  while (!stopping_) {
+    const int64_t now_ms = clock_.monotonic_ms();
+    const bool listen = events_fd_ >= 0 && now_ms >= events_after_ms;
+    pollfd fds[2] = {{wake_fd_, POLLIN, 0}, {events_fd_, POLLIN, 0}};
+    int64_t due_ms = next_due();
+    if (!listen && events_fd_ >= 0) due_ms = std::min(due_ms, events_after_ms);
+    const int64_t wait_ms = due_ms == kNeverMs ? -1 : std::clamp<int64_t>(due_ms - now_ms, 0, 60'000);
+    (void)::poll(fds, listen ? 2 : 1, static_cast<int>(wait_ms));
+    drain_wake();
+    if (listen && (fds[1].revents & POLLIN) != 0) {
+      drain_events();
+      events_after_ms = clock_.monotonic_ms() + kEventPauseMs;
+    }
+    step_due(clock_.monotonic_ms());
+  }
+}
+
+void ReplicatorThread::drain_wake() noexcept {
+  uint64_t count = 0;
+  (void)!::read(wake_fd_, &count, sizeof count);
+  // A full barrier: a flag set by somebody who saw signalled_ still true is seen by step_due.
+  signalled_.exchange(false, std::memory_order_seq_cst);
+}
+
+void ReplicatorThread::drain_events() noexcept {
+  alignas(inotify_event) char buffer[4096];
+  while (true) {
+    const ssize_t n = ::read(events_fd_, buffer, sizeof buffer);
+    if (n <= 0) return;
+    for (ssize_t at = 0; at < n;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
+      at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+      const auto it = slot_of_watch_.find(event->wd);
+      if (it == slot_of_watch_.end()) continue;
+      if ((event->mask & IN_IGNORED) != 0) {
+        it->second->watch_ = -1;
+        slot_of_watch_.erase(it);
+        continue;
+      }
+      it->second->replicator_->note_file_event();
+    }
+  }
+}
+
+void ReplicatorThread::step_due(int64_t now_ms) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& slot : added_) slots_.push_back(std::move(slot));
+    added_.clear();
+  }
+  for (const auto& slot : slots_) {
+    if (now_ms >= slot->stop_at_ms_.load()) {
+      slot->stop_at_ms_.store(kNeverMs);
+      slot->replicator_->request_stop(slot->replicator_->options().shutdown_sync_timeout_ms);
+    }
+    if (!slot->flagged_.exchange(false, std::memory_order_acq_rel) && now_ms < slot->due_ms_) {
+      continue;
+    }
+    slot->due_ms_ = slot->replicator_->step();
+    update_watch(*slot);
+  }
+  std::erase_if(slots_, [](const auto& slot) { return slot->replicator_->stopped(); });
+}
+
+void ReplicatorThread::update_watch(Slot& slot) {
+  if (events_fd_ < 0) return;
+  const bool wanted = slot.replicator_->source_is_open();
+  if (wanted && slot.watch_ < 0) {
+    const std::string path = slot.replicator_->database_path() + "-wal";
+    slot.watch_ = ::inotify_add_watch(events_fd_, path.c_str(), kWatchMask);
+    if (slot.watch_ < 0) return;
+    slot_of_watch_[slot.watch_] = &slot;
+    // What happened before the watch existed would go unnoticed.
+    slot.replicator_->note_file_event();
+  } else if (!wanted && slot.watch_ >= 0) {
+    slot_of_watch_.erase(slot.watch_);
+    (void)::inotify_rm_watch(events_fd_, std::exchange(slot.watch_, -1));
+  }
+}
+
+int64_t ReplicatorThread::next_due() const {
+  int64_t due_ms = kNeverMs;
+  for (const auto& slot : slots_) {
+    if (slot->flagged_.load(std::memory_order_acquire)) return 0;
+    due_ms = std::min({due_ms, slot->due_ms_, slot->stop_at_ms_.load()});
+  }
+  return due_ms;
+}
+
+}  // namespace litestream

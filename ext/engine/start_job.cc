@@ -1,0 +1,328 @@
+#include "ext/engine/start_job.h"
+
+#include <algorithm>
+
+#include "ext/base/limits.h"
+#include "ext/ltx/checksum.h"
+#include "ext/ltx/encoder.h"
+#include "ext/ltx/file_name.h"
+#include "ext/ltx/contents.h"
+#include "ext/engine/database_stream.h"
+#include "ext/engine/restore_plan.h"
+#include "ext/wal/wal_reader.h"
+
+namespace litestream {
+namespace {
+
+constexpr int64_t kFreshMtimeNs = 2'000'000'000;
+constexpr int kDifferenceAcceleration = 4;
+
+Txid newest_of(const std::vector<LtxFileInfo>& files) {
+  Txid newest;
+  for (const LtxFileInfo& file : files) newest = std::max(newest, file.max_txid);
+  return newest;
+}
+
+struct SumSink final : PageSink {
+  PageSums sums;
+  Status begin(const DatabaseShape& shape) override {
+    sums = PageSums(shape.page_size);
+    sums.resize(shape.page_count);
+    return {};
+  }
+  Status add_page(Pgno pgno, Bytes, Checksum checksum) override {
+    sums.set(pgno, checksum);
+    return {};
+  }
+};
+
+class Starter {
+ public:
+  explicit Starter(const StartInput& input) : in_(input), index_(input.reader->index()) {}
+
+  Result<StartResult> run();
+
+ private:
+  Status look_around();
+  Status find_sums();
+  Status rebuild_sums();
+  Result<bool> continues_in_wal();
+  Result<bool> was_shut_down_cleanly();
+  Result<StartResult> first_contact();
+  Result<StartResult> compare();
+  Result<StartResult> fresh_snapshot(Txid txid);
+  Status write_difference(SnapshotPages& pages, const std::vector<Pgno>& changed,
+                          const PageSums& now, Txid txid);
+  Position position_at_mark(Txid txid) const;
+  Status refuse_foreign(const PageSums& now) const;
+
+  const StartInput& in_;
+  const WalIndex index_;
+  std::vector<LtxFileInfo> remote_;
+  std::vector<LtxFileInfo> spooled_;
+  std::optional<LocalState> state_;
+  std::optional<PageSums> sums_;
+  Txid have_;         // newest TXID anybody knows
+  Txid remote_newest_;
+};
+
+Status Starter::look_around() {
+  LS_ASSIGN_OR_RETURN(remote_, list_all_levels(*in_.replica));
+  LS_ASSIGN_OR_RETURN(spooled_, in_.spool->list(0));
+  remote_newest_ = newest_of(remote_);
+  auto state = load_state(*in_.fs, in_.state_path);
+  if (state.ok() && state->replica_url == in_.replica->url()) {
+    state_ = std::move(state).value();
+  } else if (state.ok() || remote_.empty()) {
+    // The spool belongs to another replica, or to one that is gone: a snapshot will hold it all.
+    LS_ASSIGN_OR_RETURN(const auto remaining, in_.spool->remove(spooled_, nullptr));
+    if (!remaining.empty()) return io_error("cannot remove spooled files of another replica");
+    spooled_.clear();
+  }
+  have_ = std::max(remote_newest_, newest_of(spooled_));
+  if (state_) have_ = std::max(have_, state_->position.txid);
+  return {};
+}
+
+// Page checksums of the newest known TXID: the local file, rolled forward if it is behind.
+Status Starter::find_sums() {
+  auto local = PageSums::load(*in_.fs, in_.pages_path);
+  if (local.ok() && state_ && local->txid() <= have_ &&
+      local->page_size_bytes() == state_->page_size_bytes) {
+    PageSums sums = std::move(local).value();
+    Status rolled = roll_forward(&sums, *in_.spool, spooled_, in_.cancel);
+    if (rolled.ok() && sums.txid() < have_) {
+      std::vector<LtxFileInfo> level_0;
+      for (const LtxFileInfo& file : remote_) {
+        if (file.level == 0) level_0.push_back(file);
+      }
+      rolled = roll_forward(&sums, *in_.replica, level_0, in_.cancel);
+    }
+    if (rolled.code() == StatusCode::kCancelled) return rolled;
+    if (rolled.ok() && sums.txid() == have_) {
+      sums_ = std::move(sums);
+      return {};
+    }
+  }
+  return rebuild_sums();
+}
+
+Status Starter::rebuild_sums() {
+  if (remote_.empty()) return {};
+  auto plan = plan_restore(remote_, RestoreTarget::at_txid(remote_newest_));
+  if (!plan.ok()) return {};  // not restorable: a snapshot will heal it
+  SumSink sink;
+  StreamOptions options;
+  options.cancelled = in_.cancel;
+  const auto streamed = stream_database(*in_.replica, *plan, sink, options);
+  if (streamed.status().code() == StatusCode::kCancelled || streamed.status().retryable()) {
+    return streamed.status();
+  }
+  if (!streamed.ok()) return {};  // damaged: a snapshot will heal it
+  PageSums sums = std::move(sink.sums);
+  sums.set_txid(remote_newest_);
+  const Status rolled = roll_forward(&sums, *in_.spool, spooled_, in_.cancel);
+  if (rolled.code() == StatusCode::kCancelled) return rolled;
+  if (rolled.ok() && sums.txid() == have_) sums_ = std::move(sums);
+  return {};
+}
+
+Result<bool> Starter::continues_in_wal() {
+  if (!state_ || !sums_ || state_->position.txid != have_) return false;
+  const Position& position = state_->position;
+  if (state_->page_size_bytes != in_.reader->page_size_bytes()) return false;
+  if (sums_->database_checksum() != state_->database_checksum) return false;
+  if (!position.wal_known || position.wal.salts != index_.salts) return false;
+  if (position.wal.frame > index_.mx_frame) return false;
+  return frame_matches(in_.reader->wal(), in_.reader->page_size_bytes(), position.wal);
+}
+
+// The file is byte for byte what we left, so every commit since is in the WAL from frame 1 on.
+Result<bool> Starter::was_shut_down_cleanly() {
+  if (!state_ || !state_->clean || !sums_ || state_->position.txid != have_) return false;
+  if (sums_->database_checksum() != state_->database_checksum) return false;
+  const LocalState::CleanFile& then = *state_->clean;
+  std::vector<uint8_t> page(in_.reader->page_size_bytes());
+  LS_RETURN_IF_ERROR(read_exactly(in_.reader->database(), 0, page));
+  LS_ASSIGN_OR_RETURN(const auto now, clean_file_of(*in_.fs, in_.database_path,
+                                                    page_checksum(1, page), then.recorded_at_ms));
+  // A change within the clock's grain of the record would not show.
+  const bool trusted = then.mtime_ns <= then.recorded_at_ms * 1'000'000 - kFreshMtimeNs;
+  return trusted && now == then;
+}
+
+Position Starter::position_at_mark(Txid txid) const {
+  Position position;
+  position.txid = txid;
+  position.wal_known = index_.mx_frame > 0;
+  if (position.wal_known) position.wal = {index_.salts, index_.mx_frame, index_.frame_checksum};
+  position.page_count = in_.reader->page_count();
+  return position;
+}
+
+Result<StartResult> Starter::fresh_snapshot(Txid txid) {
+  LS_ASSIGN_OR_RETURN(auto pages, SnapshotPages::open(*in_.reader));
+  StartResult result;
+  LS_ASSIGN_OR_RETURN(result.sums, sum_pages(pages, in_.cancel));
+  result.sums.set_txid(txid);
+  LS_ASSIGN_OR_RETURN(const auto written,
+                      write_snapshot(pages, *in_.replica, txid, in_.marked_at_ms,
+                                     result.sums.database_checksum(), in_.cancel));
+  result.position = position_at_mark(written.max_txid);
+  result.replica_txid = txid;
+  result.how = "snapshot " + format_txid(txid);
+  return result;
+}
+
+Status Starter::refuse_foreign(const PageSums& now) const {
+  if (sums_->page_size_bytes() != now.page_size_bytes()) {
+    return invalid_argument(in_.replica->url() + " holds a database with pages of " +
+                            std::to_string(sums_->page_size_bytes()) + " bytes, " +
+                            in_.database_path + " has " +
+                            std::to_string(now.page_size_bytes()) +
+                            ": give this database a replica folder of its own");
+  }
+  if (state_) return {};
+  for (Pgno pgno = 1; pgno <= std::min(sums_->page_count(), now.page_count()); ++pgno) {
+    if (sums_->sum_of(pgno) != 0 && sums_->sum_of(pgno) == now.sum_of(pgno)) return {};
+  }
+  return invalid_argument(in_.replica->url() + " holds another database (no page is the same as in " +
+                          in_.database_path +
+                          "): give this database a replica folder of its own");
+}
+
+Status Starter::write_difference(SnapshotPages& pages, const std::vector<Pgno>& changed,
+                                 const PageSums& now, Txid txid) {
+  LtxHeader header;
+  header.page_size = pages.page_size_bytes();
+  header.commit = pages.page_count();
+  header.min_txid = header.max_txid = txid;
+  header.timestamp = in_.marked_at_ms;
+  header.chain = {true, sums_->database_checksum(), now.database_checksum()};
+  LS_ASSIGN_OR_RETURN(auto writer, in_.spool->create({0, txid, txid, 0, header.timestamp}));
+  LtxEncoder encoder(kDifferenceAcceleration);
+  LS_RETURN_IF_ERROR(encoder.begin(header, *writer));
+  std::vector<uint8_t> page(pages.page_size_bytes());
+  for (const Pgno pgno : changed) {
+    if (in_.cancel && in_.cancel()) return cancelled("interrupted");
+    LS_RETURN_IF_ERROR(pages.read_page(pgno, page));
+    LS_RETURN_IF_ERROR(encoder.add_page(pgno, page));
+  }
+  LS_RETURN_IF_ERROR(encoder.finish());
+  return writer->commit();
+}
+
+Result<StartResult> Starter::compare() {
+  LS_ASSIGN_OR_RETURN(auto pages, SnapshotPages::open(*in_.reader));
+  StartResult result;
+  LS_ASSIGN_OR_RETURN(result.sums, sum_pages(pages, in_.cancel));
+  LS_RETURN_IF_ERROR(refuse_foreign(result.sums));
+  std::vector<Pgno> changed;
+  for (Pgno pgno = 1; pgno <= result.sums.page_count(); ++pgno) {
+    if (result.sums.sum_of(pgno) != sums_->sum_of(pgno)) changed.push_back(pgno);
+  }
+  Txid txid = have_;
+  if (!changed.empty() || result.sums.page_count() != sums_->page_count()) {
+    txid = have_.next();
+    LS_RETURN_IF_ERROR(write_difference(pages, changed, result.sums, txid));
+  }
+  result.sums.set_txid(txid);
+  result.position = position_at_mark(txid);
+  result.how = "compared, " + std::to_string(changed.size()) + " pages differed";
+  return result;
+}
+
+Result<StartResult> Starter::run() {
+  LS_RETURN_IF_ERROR(in_.replica->check_writable());
+  LS_RETURN_IF_ERROR(look_around());
+  if (have_ == Txid{}) {
+    LS_ASSIGN_OR_RETURN(auto first, fresh_snapshot(Txid{1}));
+    first.how = "first snapshot";
+    return first;
+  }
+  LS_RETURN_IF_ERROR(find_sums());
+  if (!sums_) return fresh_snapshot(have_.next());
+  StartResult result;
+  LS_ASSIGN_OR_RETURN(const bool continues, continues_in_wal());
+  LS_ASSIGN_OR_RETURN(const bool clean, was_shut_down_cleanly());
+  if (continues || clean) {
+    result.position = state_->position;
+    if (!continues) result.position.wal_known = false;
+    result.sums = std::move(*sums_);
+    result.how = continues ? "continued in the WAL" : "continued after a clean shutdown";
+  } else {
+    LS_ASSIGN_OR_RETURN(result, compare());
+  }
+  result.replica_txid = remote_newest_;
+  // The upload continues the replica only if no TXID between is missing from the spool.
+  LS_ASSIGN_OR_RETURN(spooled_, in_.spool->list(0));
+  Txid reached = remote_newest_;
+  for (const LtxFileInfo& file : spooled_) {
+    if (file.min_txid <= reached.next()) reached = std::max(reached, file.max_txid);
+  }
+  const bool restorable =
+      !remote_.empty() && plan_restore(remote_, RestoreTarget::at_txid(remote_newest_)).ok();
+  result.needs_snapshot = !restorable || reached < result.position.txid;
+  return result;
+}
+
+}  // namespace
+
+Result<StartResult> run_start(const StartInput& input) {
+  auto result = Starter(input).run();
+  if (!result.ok()) return result.status().with_context("start " + input.database_path);
+  return result;
+}
+
+Result<LocalState::CleanFile> clean_file_of(FileSystem& fs, const std::string& database_path,
+                                            Checksum page_one, int64_t now_ms) {
+  LS_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(database_path));
+  LocalState::CleanFile clean;
+  clean.device = stat.device;
+  clean.inode = stat.inode;
+  clean.size_bytes = stat.size_bytes;
+  clean.mtime_ns = stat.mtime_ns;
+  clean.ctime_ns = stat.ctime_ns;
+  clean.page_one = page_one;
+  clean.recorded_at_ms = now_ms;
+  return clean;
+}
+
+Status roll_forward(PageSums* sums, LtxStore& store, std::vector<LtxFileInfo> files,
+                    const CancelCheck& cancel) {
+  std::sort(files.begin(), files.end(), [](const LtxFileInfo& a, const LtxFileInfo& b) {
+    return a.min_txid < b.min_txid;
+  });
+  std::vector<uint8_t> page(sums->page_size_bytes());
+  for (const LtxFileInfo& file : files) {
+    if (file.max_txid <= sums->txid()) continue;
+    const std::string context = store.path_of(file);
+    if (file.min_txid != sums->txid().next()) {
+      return position_mismatch(context + ": does not continue " + format_txid(sums->txid()));
+    }
+    LS_ASSIGN_OR_RETURN(auto reader, store.open(file));
+    auto opened = LtxIndexedFile::open(*reader);
+    if (!opened.ok()) return opened.status().with_context(context);
+    const LtxHeader& header = opened->header();
+    if (header.page_size != sums->page_size_bytes() ||
+        (header.chain.known && header.chain.before != sums->database_checksum())) {
+      return position_mismatch(context + ": made for another base");
+    }
+    sums->resize(std::min(sums->page_count(), header.commit));
+    sums->resize(header.commit);
+    auto entries = opened->entries();
+    while (entries.next()) {
+      if (cancel && cancel()) return cancelled("interrupted");
+      const Pgno pgno = entries.entry().pgno;
+      LS_RETURN_IF_ERROR(opened->read_page(entries.entry(), page).with_context(context));
+      sums->set(pgno, page_checksum(pgno, page));
+    }
+    if (header.chain.known && header.chain.after != sums->database_checksum()) {
+      return corrupt(context + ": the chain checksum does not fit its pages");
+    }
+    sums->set_txid(file.max_txid);
+  }
+  return {};
+}
+
+}  // namespace litestream

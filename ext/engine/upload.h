@@ -1,0 +1,22 @@
+// Copies finished L0 files from the spool to the replica, in TXID order, each exactly once.
+// Threading: free functions; the caller runs one upload per replica at a time.
+#pragma once
+
+#include "ext/engine/snapshot_pages.h"
+#include "ext/store/ltx_store.h"
+
+namespace litestream {
+
+// Byte for byte. AlreadyExists: the target has other content under that name.
+Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const CancelCheck& cancel);
+
+// Copies every spooled file beyond `replica_newest`. Updates it after each file, also when an error
+// ends the run. PositionMismatch: another writer uses the replica.
+Status upload_spool(LtxStore& spool, LtxStore& replica, Txid* replica_newest,
+                    const CancelCheck& cancel);
+
+// Removes spooled files that the replica has and that nothing local needs any more: all up to
+// `keep_after`, but never the newest. Returns the bytes that remain in the spool.
+Result<uint64_t> trim_spool(LtxStore& spool, Txid keep_after);
+
+}  // namespace litestream

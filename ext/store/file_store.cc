@@ -1,0 +1,301 @@
+#include "ext/store/file_store.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "ext/base/durable_file.h"
+#include "ext/base/limits.h"
+#include "ext/ltx/file_name.h"
+#include "ext/store/store_factory.h"
+
+namespace litestream {
+namespace {
+
+constexpr size_t kRemoveFilesMax = 1000;
+constexpr int64_t kTemporaryAgeNsMax = 24LL * 3600 * 1'000'000'000;
+
+std::string without_trailing_slashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+Status check_file(const LtxFileInfo& file) {
+  if (file.level < 0 || file.level > kLevelMax) {
+    return invalid_argument("level " + std::to_string(file.level) + " is not 0..9");
+  }
+  if (file.min_txid.value == 0 || file.max_txid < file.min_txid) {
+    return invalid_argument("TXIDs " + format_txid(file.min_txid) + ".." +
+                            format_txid(file.max_txid) + " are not a range");
+  }
+  return {};
+}
+
+// Opens the file at the first read. A descriptor held from then on keeps the bytes readable even
+// if retention removes the name.
+class LazyReader final : public RandomReader {
+ public:
+  LazyReader(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+  Result<size_t> read_at(uint64_t offset_bytes, MutableBytes out) override {
+    LS_RETURN_IF_ERROR(open());
+    return file_->read_at(offset_bytes, out);
+  }
+  Result<uint64_t> size_bytes() override {
+    LS_RETURN_IF_ERROR(open());
+    return file_->size_bytes();
+  }
+
+ private:
+  Status open() {
+    if (file_ != nullptr) return {};
+    LS_ASSIGN_OR_RETURN(file_, fs_.open_readable(path_));
+    return {};
+  }
+
+  FileSystem& fs_;
+  const std::string path_;
+  std::unique_ptr<ReadableFile> file_;
+};
+
+Result<bool> same_bytes(FileSystem& fs, const std::string& a_path, const std::string& b_path) {
+  LS_ASSIGN_OR_RETURN(auto a, fs.open_readable(a_path));
+  LS_ASSIGN_OR_RETURN(auto b, fs.open_readable(b_path));
+  LS_ASSIGN_OR_RETURN(const uint64_t a_size, a->size_bytes());
+  LS_ASSIGN_OR_RETURN(const uint64_t b_size, b->size_bytes());
+  if (a_size != b_size) return false;
+  constexpr size_t kChunkBytes = 64 << 10;
+  std::vector<uint8_t> a_chunk(kChunkBytes);
+  std::vector<uint8_t> b_chunk(kChunkBytes);
+  for (uint64_t at = 0; at < a_size; at += kChunkBytes) {
+    const size_t count = static_cast<size_t>(std::min<uint64_t>(kChunkBytes, a_size - at));
+    LS_RETURN_IF_ERROR(read_exactly(*a, at, MutableBytes(a_chunk).first(count)));
+    LS_RETURN_IF_ERROR(read_exactly(*b, at, MutableBytes(b_chunk).first(count)));
+    if (!std::equal(a_chunk.begin(), a_chunk.begin() + static_cast<ptrdiff_t>(count),
+                    b_chunk.begin())) {
+      return false;
+    }
+  }
+  return true;
+}
+
+class FileWriter final : public LtxWriter {
+ public:
+  FileWriter(FileSystem& fs, std::string path, int64_t created_at_ms,
+             std::unique_ptr<DurableFile> file)
+      : fs_(fs), path_(std::move(path)), created_at_ms_(created_at_ms), file_(std::move(file)) {}
+
+  Status append(Bytes bytes) override { return file_->append(bytes); }
+
+  Status commit() override {
+    const Status status = file_->commit(DurableFile::Publish::kCreateOnly,
+                                        DurableFile::Sync::kDurable, created_at_ms_);
+    if (status.code() != StatusCode::kAlreadyExists) return status;
+    LS_ASSIGN_OR_RETURN(const bool same, same_bytes(fs_, file_->temporary_path(), path_));
+    if (!same) return already_exists(path_ + " exists with other content");
+    // The earlier attempt may have failed just before its name was durable.
+    return fs_.sync_directory(path_directory(path_));
+  }
+
+ private:
+  FileSystem& fs_;
+  const std::string path_;
+  const int64_t created_at_ms_;
+  const std::unique_ptr<DurableFile> file_;
+};
+
+bool is_lower_hex(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// "<index>.snapshot.lz4"
+bool is_v03_snapshot_name(std::string_view name) {
+  constexpr std::string_view kSuffix = ".snapshot.lz4";
+  if (!name.ends_with(kSuffix)) return false;
+  name.remove_suffix(kSuffix.size());
+  return name.size() == 8 && is_lower_hex(name);
+}
+
+// "<index>_<offset>.wal.lz4"
+bool is_v03_wal_name(std::string_view name) {
+  constexpr std::string_view kSuffix = ".wal.lz4";
+  if (!name.ends_with(kSuffix)) return false;
+  name.remove_suffix(kSuffix.size());
+  return name.size() >= 17 && name[8] == '_' && is_lower_hex(name.substr(0, 8)) &&
+         is_lower_hex(name.substr(9));
+}
+
+Result<std::vector<DirectoryEntry>> list_if_present(FileSystem& fs, const std::string& path) {
+  auto entries = fs.list_directory(path);
+  if (!entries.ok() && entries.status().code() == StatusCode::kNotFound) {
+    return std::vector<DirectoryEntry>{};
+  }
+  return entries;
+}
+
+}  // namespace
+
+FileStore::FileStore(FileSystem& fs, std::string root)
+    : fs_(fs), root_(without_trailing_slashes(std::move(root))), url_(file_url_of_path(root_)) {}
+
+const std::string& FileStore::type() const {
+  static const std::string* const type = new std::string("file");
+  return *type;
+}
+
+std::string FileStore::level_directory(int level) const {
+  return root_ + "/ltx/" + std::to_string(level);
+}
+
+std::string FileStore::path_of(const LtxFileInfo& file) const {
+  return level_directory(file.level) + "/" + format_ltx_file_name({file.min_txid, file.max_txid});
+}
+
+Status FileStore::check_writable() {
+  const std::string what = "the replica folder " + root_ + " cannot be written";
+  LS_RETURN_IF_ERROR(fs_.create_directories(root_).with_context(what));
+  auto probe = DurableFile::create(fs_, path_join(root_, "probe"));
+  if (!probe.ok()) return probe.status().with_context(what);
+  LS_RETURN_IF_ERROR((*probe)->append(as_bytes("probe")).with_context(what));
+  // The time of the probe, not this machine's clock, says what is old in that file system.
+  const auto stat = fs_.stat((*probe)->temporary_path());
+  if (!stat.ok()) return stat.status().with_context(what);
+  remove_old_temporary_files(stat->ctime_ns);
+  return {};
+}
+
+// Best effort: a left-over costs space and nothing else. Another process may be writing a young
+// one.
+void FileStore::remove_old_temporary_files(int64_t now_ns) {
+  for (int level = -1; level <= kLevelMax; ++level) {
+    const std::string directory = level < 0 ? root_ : level_directory(level);
+    const auto entries = list_if_present(fs_, directory);
+    if (!entries.ok()) continue;
+    for (const DirectoryEntry& entry : *entries) {
+      if (entry.is_directory || !is_temporary_name(entry.name)) continue;
+      const std::string path = path_join(directory, entry.name);
+      const auto stat = fs_.stat(path);
+      if (stat.ok() && stat->ctime_ns < now_ns - kTemporaryAgeNsMax) (void)fs_.remove(path).ok();
+    }
+  }
+}
+
+Result<std::vector<LtxFileInfo>> FileStore::list(int level) {
+  if (level < 0 || level > kLevelMax) {
+    return invalid_argument("level " + std::to_string(level) + " is not 0..9");
+  }
+  const std::string directory = level_directory(level);
+  LS_ASSIGN_OR_RETURN(const auto entries, list_if_present(fs_, directory));
+  std::vector<LtxFileInfo> files;
+  files.reserve(entries.size());
+  for (const DirectoryEntry& entry : entries) {
+    const auto name = parse_ltx_file_name(entry.name);
+    if (entry.is_directory || !name.has_value()) continue;
+    const auto stat = fs_.stat(path_join(directory, entry.name));
+    // Removed by retention since the folder was read.
+    if (!stat.ok() && stat.status().code() == StatusCode::kNotFound) continue;
+    if (!stat.ok()) return stat.status();
+    if (!stat->is_regular) continue;
+    files.push_back({level, name->min_txid, name->max_txid, stat->size_bytes, stat->mtime_ms});
+  }
+  std::sort(files.begin(), files.end(), [](const LtxFileInfo& a, const LtxFileInfo& b) {
+    return std::tie(a.min_txid, a.max_txid) < std::tie(b.min_txid, b.max_txid);
+  });
+  return files;
+}
+
+Result<std::unique_ptr<RandomReader>> FileStore::open(const LtxFileInfo& file) {
+  LS_RETURN_IF_ERROR(check_file(file));
+  std::unique_ptr<RandomReader> reader = std::make_unique<LazyReader>(fs_, path_of(file));
+  return reader;
+}
+
+// Each folder made here is entered durably into its parent, or power loss could take the whole
+// level away together with files that were reported as committed.
+Status FileStore::create_level_directory(int level) {
+  std::vector<std::string> missing;
+  for (std::string at = level_directory(level); at != path_directory(at); at = path_directory(at)) {
+    const auto stat = fs_.stat(at);
+    if (stat.ok()) break;
+    if (stat.status().code() != StatusCode::kNotFound) return stat.status();
+    missing.push_back(at);
+  }
+  for (auto at = missing.rbegin(); at != missing.rend(); ++at) {
+    LS_RETURN_IF_ERROR(fs_.create_directories(*at));
+    LS_RETURN_IF_ERROR(fs_.sync_directory(path_directory(*at)));
+  }
+  // A folder that is already there may be what a crashed or failed attempt did not get to sync.
+  const uint32_t bit = 1u << level;
+  if ((synced_levels_.load() & bit) != 0) return {};
+  LS_RETURN_IF_ERROR(fs_.sync_directory(root_ + "/ltx"));
+  LS_RETURN_IF_ERROR(fs_.sync_directory(root_));
+  // The folder above may be one we are not allowed to open; then its owner made the root.
+  (void)fs_.sync_directory(path_directory(root_)).ok();
+  synced_levels_.fetch_or(bit);
+  return {};
+}
+
+Result<std::unique_ptr<LtxWriter>> FileStore::create(const LtxFileInfo& file) {
+  LS_RETURN_IF_ERROR(check_file(file));
+  const std::string path = path_of(file);
+  LS_RETURN_IF_ERROR(create_level_directory(file.level));
+  LS_ASSIGN_OR_RETURN(auto durable, DurableFile::create(fs_, path));
+  std::unique_ptr<LtxWriter> writer =
+      std::make_unique<FileWriter>(fs_, path, file.created_at_ms, std::move(durable));
+  return writer;
+}
+
+Result<std::vector<LtxFileInfo>> FileStore::remove(std::span<const LtxFileInfo> files,
+                                                   Status* why) {
+  if (files.size() > kRemoveFilesMax) return invalid_argument("at most 1000 files per removal");
+  std::vector<LtxFileInfo> remaining;
+  Status first;
+  for (const LtxFileInfo& file : files) {
+    Status removed = check_file(file);
+    if (removed.ok()) removed = fs_.remove(path_of(file));
+    if (removed.ok() || removed.code() == StatusCode::kNotFound) continue;
+    if (first.ok()) first = removed;
+    remaining.push_back(file);
+  }
+  if (why != nullptr) *why = first;
+  return remaining;
+}
+
+Result<GenerationInfo> FileStore::read_generation(const std::string& name) {
+  GenerationInfo info;
+  info.generation = name;
+  const auto count = [&](const std::string& folder, bool (*is_ours)(std::string_view),
+                         int64_t* counter) -> Status {
+    const std::string directory = root_ + "/generations/" + name + "/" + folder;
+    LS_ASSIGN_OR_RETURN(const auto entries, list_if_present(fs_, directory));
+    for (const DirectoryEntry& entry : entries) {
+      if (entry.is_directory || !is_ours(entry.name)) continue;
+      LS_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(path_join(directory, entry.name)));
+      const bool is_first = info.snapshot_count + info.wal_segment_count == 0;
+      info.created_at_ms = is_first ? stat.mtime_ms : std::min(info.created_at_ms, stat.mtime_ms);
+      info.updated_at_ms = is_first ? stat.mtime_ms : std::max(info.updated_at_ms, stat.mtime_ms);
+      ++*counter;
+    }
+    return {};
+  };
+  LS_RETURN_IF_ERROR(count("snapshots", is_v03_snapshot_name, &info.snapshot_count));
+  LS_RETURN_IF_ERROR(count("wal", is_v03_wal_name, &info.wal_segment_count));
+  return info;
+}
+
+Result<std::vector<GenerationInfo>> FileStore::list_generations() {
+  LS_ASSIGN_OR_RETURN(const auto entries, list_if_present(fs_, root_ + "/generations"));
+  std::vector<GenerationInfo> generations;
+  for (const DirectoryEntry& entry : entries) {
+    if (!entry.is_directory || entry.name.size() != 16 || !is_lower_hex(entry.name)) continue;
+    LS_ASSIGN_OR_RETURN(GenerationInfo info, read_generation(entry.name));
+    generations.push_back(std::move(info));
+  }
+  std::sort(generations.begin(), generations.end(),
+            [](const auto& a, const auto& b) { return a.generation < b.generation; });
+  return generations;
+}
+
+Result<Lease> FileStore::acquire_lease(const LeaseRequest&) {
+  return unsupported("file replicas have no lease; names that can be taken only once fence them");
+}
+
+}  // namespace litestream

@@ -1,0 +1,18 @@
+#include "ext/store/ltx_store.h"
+
+#include "ext/base/limits.h"
+
+namespace litestream {
+
+Result<std::vector<LtxFileInfo>> list_all_levels(LtxStore& store) {
+  // Lower levels before higher ones: a file that compaction takes away from a level while we list
+  // is then met again in the level it went to.
+  LS_ASSIGN_OR_RETURN(std::vector<LtxFileInfo> all, store.list(kSnapshotLevel));
+  for (int level = 0; level <= kCompactionLevelMax; ++level) {
+    LS_ASSIGN_OR_RETURN(const std::vector<LtxFileInfo> files, store.list(level));
+    all.insert(all.end(), files.begin(), files.end());
+  }
+  return all;
+}
+
+}  // namespace litestream
