@@ -1,0 +1,308 @@
+#include "ext/sqlite/sqlite_api.h"
+
+#include "ext/sqlite/registry.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "ext/base/log.h"
+#include "ext/sqlite/source_database.h"
+#include "ext/store/file_store.h"
+#include "ext/store/store_factory.h"
+
+namespace litestream {
+namespace {
+
+std::atomic<Registry*> current{nullptr};
+std::mutex creation_mutex;
+
+constexpr size_t kRunningMax = 100'000;
+
+std::string default_meta_path(const std::string& database_path) {
+  return path_join(path_directory(database_path),
+                   "." + path_basename(database_path) + "-litestream");
+}
+
+}  // namespace
+
+DatabaseIdentity identity_of(const std::string& path) {
+  if (path.empty()) return {};
+  const auto stat = posix_file_system().stat(path);
+  if (!stat.ok()) return {};
+  return {stat->device, stat->inode};
+}
+
+std::string resolved_path(const std::string& path) {
+  FileSystem& fs = posix_file_system();
+  if (auto whole = fs.canonical_path(path); whole.ok()) return *whole;
+  if (auto folder = fs.canonical_path(path_directory(path)); folder.ok()) {
+    return path_join(*folder, path_basename(path));
+  }
+  return path;
+}
+
+std::shared_ptr<Replicator> ConnectionState::replicator() const {
+  const std::lock_guard lock(mutex_);
+  return replicator_;
+}
+
+void ConnectionState::set_replicator(std::shared_ptr<Replicator> replicator) {
+  const std::lock_guard lock(mutex_);
+  replicator_ = std::move(replicator);
+}
+
+Registry::Registry() : thread_(system_clock()) {}
+
+Registry& Registry::instance() {
+  Registry* registry = current.load(std::memory_order_acquire);
+  if (registry != nullptr) return *registry;
+  const std::lock_guard lock(creation_mutex);
+  registry = current.load(std::memory_order_acquire);
+  if (registry == nullptr) {
+    static bool handlers_installed = false;
+    if (!handlers_installed) {
+      handlers_installed = true;
+      ::pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+      (void)std::atexit([] {
+        if (Registry* at_exit = current.load()) at_exit->shutdown();
+      });
+    }
+    registry = new Registry;
+    current.store(registry, std::memory_order_release);
+  }
+  return *registry;
+}
+
+// The mutexes are taken around fork() so that the child finds them usable.
+void Registry::before_fork() {
+  creation_mutex.lock();
+  if (Registry* registry = current.load()) registry->mutex_.lock();
+}
+
+void Registry::after_fork_parent() {
+  if (Registry* registry = current.load()) registry->mutex_.unlock();
+  creation_mutex.unlock();
+}
+
+// Threads do not exist in the child and descriptors are the parent's: the old registry is left
+// behind untouched (its lock files are closed by nobody but exec or exit, see forget below).
+void Registry::after_fork_child() {
+  if (Registry* registry = current.exchange(nullptr)) {
+    registry->mutex_.unlock();
+    registry->inert_ = true;
+    for (const auto& running : registry->running_) running->replicator->forget_after_fork();
+    registry->thread_.forget_after_fork();
+    for (const auto& weak : registry->connections_) {
+      if (auto connection = weak.lock()) connection->set_replicator(nullptr);
+    }
+    registry->pool_.abandon();
+  }
+  creation_mutex.unlock();
+}
+
+Result<int> Registry::load_config(const std::string& path) {
+  LS_ASSIGN_OR_RETURN(Config config, ::litestream::load_config(posix_file_system(), path));
+  const int count = static_cast<int>(config.databases.size());
+  const std::lock_guard lock(mutex_);
+  config_ = std::move(config);
+  return count;
+}
+
+std::optional<Config> Registry::config() const {
+  const std::lock_guard lock(mutex_);
+  return config_;
+}
+
+void Registry::set_start_on_open(bool on) {
+  const std::lock_guard lock(mutex_);
+  start_on_open_ = on;
+}
+
+std::optional<DatabaseOptions> Registry::start_on_open(const DatabaseIdentity& identity) const {
+  const std::lock_guard lock(mutex_);
+  if (!start_on_open_ || !config_ || !identity.exists() || shut_down_) return std::nullopt;
+  for (const DatabaseOptions& options : config_->databases) {
+    if (identity_of(options.path) == identity) return options;
+  }
+  return std::nullopt;
+}
+
+Registry::Running* Registry::find_running(const DatabaseIdentity& identity,
+                                          const std::string& path) {
+  for (const auto& running : running_) {
+    if (running->replicator->stopped()) continue;
+    if (identity.exists() ? running->identity == identity : running->path == path) {
+      return running.get();
+    }
+    // A file that did not exist when its replication was asked for.
+    if (identity.exists() && !running->identity.exists() && running->path == path) {
+      running->identity = identity;
+      return running.get();
+    }
+  }
+  return nullptr;
+}
+
+void Registry::connection_opened(const std::shared_ptr<ConnectionState>& connection) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
+  connections_.push_back(connection);
+  Running* running = find_running(connection->identity, connection->main_path);
+  if (running == nullptr || shut_down_) return;
+  ++running->connection_count;
+  running->slot->stop_at(kNeverMs);
+  connection->set_replicator(running->replicator);
+}
+
+void Registry::connection_closed(ConnectionState* connection) {
+  const auto replicator = connection->replicator();
+  if (replicator == nullptr) return;
+  const std::lock_guard lock(mutex_);
+  for (const auto& running : running_) {
+    if (running->replicator != replicator || running->connection_count == 0) continue;
+    if (--running->connection_count > 0 || running->pinned) return;
+    running->slot->stop_at(system_clock().monotonic_ms() + replicator->options().linger_ms);
+  }
+}
+
+void Registry::forget_stopped() {
+  std::erase_if(running_, [](const auto& running) { return running->replicator->stopped(); });
+}
+
+Result<std::shared_ptr<Replicator>> Registry::start(const StartRequest& request) {
+  const DatabaseIdentity identity = identity_of(request.path);
+  const std::lock_guard lock(mutex_);
+  if (shut_down_ || inert_) return unavailable("this process is shutting down");
+  forget_stopped();
+  if (Running* running = find_running(identity, request.path)) {
+    if (running->replicator->options().replicas[0].url != request.options.replicas[0].url) {
+      return invalid_argument(request.path + " is already replicated to " +
+                              running->replicator->replica().url() +
+                              "; call litestream_stop() first");
+    }
+    running->pinned = running->pinned || request.pinned;
+    return running->replicator;
+  }
+  if (running_.size() >= kRunningMax) return unavailable("too many databases are replicated");
+  return create(request);
+}
+
+// With mutex_ held; nothing here waits.
+Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request) {
+  FileSystem& fs = posix_file_system();
+  auto slot = std::make_shared<ReplicatorThread::Slot>(thread_);
+  ReplicatorParts parts;
+  parts.fs = &fs;
+  parts.clock = &system_clock();
+  parts.pool = &pool_;
+  parts.wake = [weak = std::weak_ptr<ReplicatorThread::Slot>(slot)] {
+    if (const auto alive = weak.lock()) alive->wake();
+  };
+  parts.options = request.options;
+  parts.database_path = request.path;
+  parts.meta_path = request.options.meta_path.empty() ? default_meta_path(request.path)
+                                                      : request.options.meta_path;
+  parts.source = std::make_unique<SqliteSource>(request.path, request.vfs);
+  LS_ASSIGN_OR_RETURN(parts.replica, open_store(fs, request.options.replicas[0].url));
+  parts.spool = std::make_unique<FileStore>(fs, parts.meta_path);
+  parts.may_set_wal = true;
+  parts.wait_for_database = request.pinned;
+  auto running = std::make_unique<Running>();
+  running->identity = identity_of(request.path);
+  running->path = request.path;
+  running->shown_path = request.options.path.empty() ? request.path : request.options.path;
+  running->pinned = request.pinned;
+  running->slot = slot;
+  running->replicator = std::make_shared<Replicator>(std::move(parts));
+  for (const auto& weak : connections_) {
+    const auto connection = weak.lock();
+    if (!connection || connection->identity != running->identity) continue;
+    if (!running->identity.exists()) continue;
+    connection->set_replicator(running->replicator);
+    ++running->connection_count;
+  }
+  LS_RETURN_IF_ERROR(thread_.add(slot, running->replicator));
+  running_.push_back(std::move(running));
+  return running_.back()->replicator;
+}
+
+std::shared_ptr<Replicator> Registry::running(const std::string& path) const {
+  const DatabaseIdentity identity = identity_of(path);
+  const std::lock_guard lock(mutex_);
+  const Running* running = const_cast<Registry*>(this)->find_running(identity, path);
+  return running == nullptr ? nullptr : running->replicator;
+}
+
+std::vector<KnownDatabase> Registry::known() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<KnownDatabase> rows;
+  std::vector<const Running*> shown;
+  if (config_) {
+    for (const DatabaseOptions& options : config_->databases) {
+      KnownDatabase row{options.path, options, nullptr};
+      const std::string path = resolved_path(options.path);
+      const DatabaseIdentity identity = identity_of(path);
+      for (const auto& running : running_) {
+        const bool same = identity.exists() ? running->identity == identity
+                                            : running->path == path;
+        if (!same || running->replicator->stopped()) continue;
+        row.replicator = running->replicator;
+        row.options = running->replicator->options();
+        shown.push_back(running.get());
+      }
+      rows.push_back(std::move(row));
+    }
+  }
+  for (const auto& running : running_) {
+    if (std::find(shown.begin(), shown.end(), running.get()) != shown.end()) continue;
+    rows.push_back({running->shown_path, running->replicator->options(), running->replicator});
+  }
+  return rows;
+}
+
+Result<KnownDatabase> Registry::find(const std::string& path) const {
+  const std::string wanted = resolved_path(path);
+  const DatabaseIdentity identity = identity_of(wanted);
+  std::string names;
+  for (KnownDatabase& row : known()) {
+    const std::string candidate = resolved_path(row.path);
+    if (identity.exists() ? identity_of(candidate) == identity : candidate == wanted) {
+      return std::move(row);
+    }
+    names += (names.empty() ? "" : ", ") + row.path;
+  }
+  return not_found("unknown database '" + path + "'; " +
+                   (names.empty() ? "none is known: call litestream_config() or "
+                                    "litestream_replicate() first, or give a replica URL"
+                                  : "known: " + names));
+}
+
+void Registry::shutdown() noexcept {
+  std::vector<std::shared_ptr<Replicator>> replicators;
+  {
+    const std::lock_guard lock(mutex_);
+    if (shut_down_) return;
+    shut_down_ = true;
+    for (const auto& running : running_) replicators.push_back(running->replicator);
+  }
+  bool all_stopped = true;
+  for (const auto& replicator : replicators) {
+    replicator->request_stop(replicator->options().shutdown_sync_timeout_ms);
+  }
+  for (const auto& replicator : replicators) {
+    // The replicator keeps its own deadline; the grace is for closing connections.
+    const int64_t grace_ms = 1000;
+    (void)replicator->wait_stopped(replicator->options().shutdown_sync_timeout_ms + grace_ms, {})
+        .ok();
+    all_stopped = all_stopped && replicator->stopped();
+  }
+  // A thread stuck in the operating system must not keep the host from exiting.
+  if (all_stopped) {
+    thread_.stop();
+  }
+  pool_.abandon();
+}
+
+}  // namespace litestream

@@ -1,0 +1,130 @@
+// What this process replicates, and on which connections: one per process, immortal.
+//
+// A database is known by device and inode, whatever path leads to it. "Known" are the databases of
+// the loaded configuration and those started by hand; "running" are those with a replicator.
+// Threading: thread-safe. mutex_ is a leaf: never held while SQLite, a store or a replicator waits.
+// After fork() the child has a new, empty registry; connections it inherited are inert.
+#pragma once
+
+#include "ext/sqlite/sqlite_api.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ext/config/litestream_yml.h"
+#include "ext/engine/replicator.h"
+#include "ext/engine/replicator_thread.h"
+#include "ext/engine/worker_pool.h"
+
+namespace litestream {
+
+struct DatabaseIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;  // 0: no such file
+  bool operator==(const DatabaseIdentity&) const = default;
+  bool exists() const { return inode != 0; }
+};
+
+DatabaseIdentity identity_of(const std::string& path);
+// Absolute, symbolic links resolved as far as the file exists.
+std::string resolved_path(const std::string& path);
+
+// One connection of the application that has our functions. Shared by the registrations on it; the
+// last one to go is how we learn that it closed. Holds what its hooks need.
+class ConnectionState {
+ public:
+  std::string main_path;      // absolute; empty for :memory: and temporary databases
+  DatabaseIdentity identity;
+  // Set by the registry, read by the hooks.
+  std::shared_ptr<Replicator> replicator() const;
+  void set_replicator(std::shared_ptr<Replicator> replicator);
+  sqlite3* db = nullptr;         // the connection; its own thread only, as the next two
+  bool hook_installed = false;
+  int autocheckpoint_frames = 1000;  // the user's; 0: never
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<Replicator> replicator_;
+};
+
+// A row of "known databases".
+struct KnownDatabase {
+  std::string path;            // as the config or the caller spelled it
+  DatabaseOptions options;
+  std::shared_ptr<Replicator> replicator;  // null unless started
+};
+
+class Registry {
+ public:
+  static Registry& instance();
+
+  // Replaces the configured set; running ones keep their options. Number of databases.
+  Result<int> load_config(const std::string& path);
+  std::optional<Config> config() const;
+  // `start_on_open`: databases of the config start as this process opens them.
+  void set_start_on_open(bool on);
+  // True until loaded() was called once: the environment is looked at for the first connection.
+  bool first_load() const { return first_load_; }
+  void loaded() { first_load_ = false; }
+
+  void connection_opened(const std::shared_ptr<ConnectionState>& connection);
+  void connection_closed(ConnectionState* connection);
+  // Options to start with when a connection to this database opens, if that is wanted.
+  std::optional<DatabaseOptions> start_on_open(const DatabaseIdentity& identity) const;
+
+  struct StartRequest {
+    std::string path;       // absolute
+    DatabaseOptions options;
+    std::string vfs;
+    bool pinned = false;    // stays after the last connection closed, waits for a missing file
+  };
+  // The running replicator of that database, or a new one. InvalidArgument if it runs to another
+  // replica. Does not wait.
+  Result<std::shared_ptr<Replicator>> start(const StartRequest& request);
+  // Null if it does not run.
+  std::shared_ptr<Replicator> running(const std::string& path) const;
+
+  // Config order first, then those started by hand.
+  std::vector<KnownDatabase> known() const;
+  // By identity, or by the spelling when the file does not exist. NotFound lists the known ones.
+  Result<KnownDatabase> find(const std::string& path) const;
+
+  // Stops everything and waits within each database's shutdown timeout. For exit.
+  void shutdown() noexcept;
+  bool inert() const { return inert_; }
+
+ private:
+  struct Running {
+    DatabaseIdentity identity;
+    std::string path;
+    std::string shown_path;
+    bool pinned = false;
+    int connection_count = 0;
+    std::shared_ptr<Replicator> replicator;
+    std::shared_ptr<ReplicatorThread::Slot> slot;
+  };
+  Registry();
+  static void before_fork();
+  static void after_fork_parent();
+  static void after_fork_child();
+  Running* find_running(const DatabaseIdentity& identity, const std::string& path);
+  void forget_stopped();
+  Result<std::shared_ptr<Replicator>> create(const StartRequest& request);
+
+  mutable std::mutex mutex_;
+  std::optional<Config> config_;
+  bool start_on_open_ = false;
+  bool shut_down_ = false;
+  bool inert_ = false;
+  std::atomic<bool> first_load_{true};
+  std::vector<std::weak_ptr<ConnectionState>> connections_;
+  std::vector<std::unique_ptr<Running>> running_;
+  WorkerPool pool_;
+  ReplicatorThread thread_;
+};
+
+}  // namespace litestream

@@ -1,0 +1,237 @@
+// What stands in each table. The schemas are sql/tables/*.sql, embedded at build time; the column
+// numbers below count in them.
+#include "ext/sqlite/vtab.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "ext/base/clock.h"
+#include "ext/base/limits.h"
+#include "ext/engine/restore_plan.h"
+#include "ext/sqlite/source_lookup.h"
+#include "table_schemas.h"
+
+namespace litestream {
+namespace {
+
+using Rows = std::vector<TableRow>;
+
+TableValue text_or_null(const std::string& text) {
+  return text.empty() ? TableValue() : TableValue(text);
+}
+TableValue txid_or_null(Txid txid) {
+  return txid == Txid{} ? TableValue() : TableValue(format_txid(txid));
+}
+TableValue time_or_null(int64_t wall_ms) {
+  return wall_ms == 0 ? TableValue() : TableValue(format_rfc3339_ms(wall_ms));
+}
+TableValue count_value(uint64_t count) { return static_cast<int64_t>(count); }
+
+// The replicas a query is about. An unknown replica name is an error that lists the known ones.
+Result<std::vector<ReplicaSource>> sources_for(const TableQuery& query) {
+  std::vector<ReplicaSource> sources;
+  if (query.database) {
+    LS_ASSIGN_OR_RETURN(sources, replica_sources_of(*query.database));
+  } else {
+    LS_ASSIGN_OR_RETURN(sources, all_replica_sources());
+  }
+  if (!query.replica || sources.empty()) return sources;
+  std::string names;
+  for (const ReplicaSource& source : sources) names += " " + source.replica_name;
+  std::erase_if(sources, [&](const auto& s) { return s.replica_name != *query.replica; });
+  if (!sources.empty()) return sources;
+  return not_found("unknown replica '" + *query.replica + "'; known:" + names);
+}
+
+// Calls `add` for each source of the query.
+Result<Rows> rows_of_sources(const TableQuery& query,
+                             const std::function<Status(const ReplicaSource&, Rows*)>& add) {
+  LS_ASSIGN_OR_RETURN(const auto sources, sources_for(query));
+  Rows rows;
+  for (const ReplicaSource& source : sources) {
+    LS_RETURN_IF_ERROR(add(source, &rows));
+  }
+  return rows;
+}
+
+// Newest first; at the same end the wider range and then the higher level first.
+bool newer(const LtxFileInfo& a, const LtxFileInfo& b) {
+  if (a.max_txid != b.max_txid) return a.max_txid > b.max_txid;
+  if (a.min_txid != b.min_txid) return a.min_txid < b.min_txid;
+  return a.level > b.level;
+}
+
+Result<Rows> databases_rows(const TableQuery& query) {
+  return rows_of_sources(query, [](const ReplicaSource& source, Rows* rows) {
+    TableValue page_size;
+    int64_t replicating = 0;
+    if (source.replicator != nullptr) {
+      const ReplicatorStatus status = source.replicator->status();
+      if (status.page_size_bytes != 0) page_size = int64_t{status.page_size_bytes};
+      replicating = status.phase == ReplicatorStatus::Phase::kRunning ? 1 : 0;
+    }
+    rows->push_back({source.database, source.replica_name, source.type, source.url, page_size,
+                     replicating});
+    return Status();
+  });
+}
+
+Result<std::vector<LtxFileInfo>> files_of(const ReplicaSource& source,
+                                          const std::optional<int64_t>& level) {
+  std::vector<LtxFileInfo> files;
+  if (level) {
+    if (*level < 0 || *level > kLevelMax) return files;
+    LS_ASSIGN_OR_RETURN(files, source.store->list(static_cast<int>(*level)));
+  } else {
+    LS_ASSIGN_OR_RETURN(files, list_all_levels(*source.store));
+  }
+  std::sort(files.begin(), files.end(), newer);
+  return files;
+}
+
+Result<Rows> ltx_rows(const TableQuery& query) {
+  return rows_of_sources(query, [&](const ReplicaSource& source, Rows* rows) -> Status {
+    LS_ASSIGN_OR_RETURN(const auto files, files_of(source, query.level));
+    rows->reserve(rows->size() + files.size());
+    for (const LtxFileInfo& file : files) {
+      rows->push_back({source.database, source.replica_name, int64_t{file.level},
+                       format_txid(file.min_txid), format_txid(file.max_txid),
+                       count_value(file.size_bytes), format_rfc3339_ms(file.created_at_ms)});
+    }
+    return {};
+  });
+}
+
+Result<Rows> snapshots_rows(const TableQuery& query) {
+  return rows_of_sources(query, [](const ReplicaSource& source, Rows* rows) -> Status {
+    LS_ASSIGN_OR_RETURN(const auto files, files_of(source, kSnapshotLevel));
+    for (const LtxFileInfo& file : files) {
+      rows->push_back({source.database, source.replica_name, format_txid(file.max_txid),
+                       count_value(file.size_bytes), format_rfc3339_ms(file.created_at_ms)});
+    }
+    return {};
+  });
+}
+
+Result<Rows> generations_rows(const TableQuery& query) {
+  return rows_of_sources(query, [](const ReplicaSource& source, Rows* rows) -> Status {
+    LS_ASSIGN_OR_RETURN(const auto generations, source.store->list_generations());
+    for (const GenerationInfo& generation : generations) {
+      rows->push_back({source.database, source.replica_name, generation.generation,
+                       generation.snapshot_count, generation.wal_segment_count,
+                       time_or_null(generation.created_at_ms),
+                       time_or_null(generation.updated_at_ms)});
+    }
+    return {};
+  });
+}
+
+const char* status_word(const ReplicatorStatus& status) {
+  using Phase = ReplicatorStatus::Phase;
+  switch (status.phase) {
+    case Phase::kOpening: return status.last_error.empty() ? "starting" : "error";
+    case Phase::kNoDatabase: return "no database";
+    case Phase::kStandby: return "standby";
+    case Phase::kStarting: return "starting";
+    case Phase::kRunning: return status.last_error.empty() ? "ok" : "error";
+    case Phase::kStopped: return "stopped";
+    case Phase::kFailed: return "error";
+  }
+  return "error";
+}
+
+std::string process_name() {
+  char host[256] = "localhost";
+  (void)::gethostname(host, sizeof host - 1);
+  return std::string(host) + ":" + std::to_string(::getpid());
+}
+
+Result<Rows> status_rows(const TableQuery& query) {
+  return rows_of_sources(query, [](const ReplicaSource& source, Rows* rows) {
+    if (source.replicator == nullptr) {
+      const bool there = identity_of(resolved_path(source.database)).exists();
+      rows->push_back({source.database, source.replica_name,
+                       there ? "not initialized" : "no database", {}, {}, {}, {}, {}, {}, {}, {},
+                       "async", {}});
+      return Status();
+    }
+    const ReplicatorStatus status = source.replicator->status();
+    TableValue lag_ms;
+    if (status.phase == ReplicatorStatus::Phase::kRunning) {
+      lag_ms = status.oldest_unsent_at_ms == 0
+                   ? int64_t{0}
+                   : std::max<int64_t>(0, system_clock().wall_ms() - status.oldest_unsent_at_ms);
+    }
+    const bool owner = status.phase == ReplicatorStatus::Phase::kRunning ||
+                       status.phase == ReplicatorStatus::Phase::kStarting;
+    rows->push_back({source.database, source.replica_name, status_word(status),
+                     txid_or_null(status.local_txid), txid_or_null(status.replica_txid), lag_ms,
+                     count_value(status.wal_size_bytes), count_value(status.spool_size_bytes),
+                     time_or_null(status.last_sync_at_ms), text_or_null(status.last_error),
+                     owner ? TableValue(process_name()) : TableValue(), "async",
+                     text_or_null(status.warning)});
+    return Status();
+  });
+}
+
+Result<Rows> restore_points_rows(const TableQuery& query) {
+  return rows_of_sources(query, [](const ReplicaSource& source, Rows* rows) -> Status {
+    LS_ASSIGN_OR_RETURN(const auto files, list_all_levels(*source.store));
+    for (const RestorePoint& point : restore_points(files)) {
+      rows->push_back({source.database, source.replica_name, format_txid(point.txid),
+                       format_rfc3339_ms(point.created_at_ms), int64_t{point.level}});
+    }
+    return {};
+  });
+}
+
+Result<RestoreTarget> target_of(const TableQuery& query) {
+  if (query.txid && query.timestamp) return invalid_argument("give txid or timestamp, not both");
+  if (query.txid) {
+    LS_ASSIGN_OR_RETURN(const Txid txid, parse_txid(*query.txid));
+    return RestoreTarget::at_txid(txid);
+  }
+  if (query.timestamp) {
+    LS_ASSIGN_OR_RETURN(const int64_t time_ms, parse_rfc3339_ms(*query.timestamp));
+    return RestoreTarget::at_time(time_ms);
+  }
+  return RestoreTarget::newest();
+}
+
+Result<Rows> plan_rows(const TableQuery& query) {
+  LS_ASSIGN_OR_RETURN(const RestoreTarget target, target_of(query));
+  return rows_of_sources(query, [&](const ReplicaSource& source, Rows* rows) -> Status {
+    LS_ASSIGN_OR_RETURN(const auto files, list_all_levels(*source.store));
+    LS_ASSIGN_OR_RETURN(const RestorePlan plan, plan_restore(files, target));
+    int64_t step = 0;
+    for (const LtxFileInfo& file : plan.files) {
+      rows->push_back({source.database, source.replica_name,
+                       query.txid ? TableValue(*query.txid) : TableValue(),
+                       query.timestamp ? TableValue(*query.timestamp) : TableValue(), ++step,
+                       int64_t{file.level}, format_txid(file.min_txid),
+                       format_txid(file.max_txid), count_value(file.size_bytes),
+                       source.store->path_of(file)});
+    }
+    return {};
+  });
+}
+
+}  // namespace
+
+//                              database replica level txid timestamp
+const TableDefinition kTables[] = {
+    {"litestream_databases", kSchema_litestream_databases, {0, 1, -1, -1, -1}, databases_rows},
+    {"litestream_ltx", kSchema_litestream_ltx, {0, 1, 2, -1, -1}, ltx_rows},
+    {"litestream_snapshots", kSchema_litestream_snapshots, {0, 1, -1, -1, -1}, snapshots_rows},
+    {"litestream_generations", kSchema_litestream_generations, {0, 1, -1, -1, -1},
+     generations_rows},
+    {"litestream_status", kSchema_litestream_status, {0, 1, -1, -1, -1}, status_rows},
+    {"litestream_restore_points", kSchema_litestream_restore_points, {0, 1, -1, -1, -1},
+     restore_points_rows},
+    {"litestream_plan", kSchema_litestream_plan, {0, 1, -1, 2, 3}, plan_rows},
+    {nullptr, nullptr, {-1, -1, -1, -1, -1}, nullptr},
+};
+
+}  // namespace litestream

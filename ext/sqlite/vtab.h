@@ -1,0 +1,54 @@
+// A small frame for eponymous read-only tables whose rows are computed at xFilter.
+//
+// idxNum bits say which inputs reach filter(), in the order of the bits:
+//
+//   bit 0  kDatabase   database = ?    (path or replica URL; echoed as written, omit)
+//   bit 1  kReplica    replica = ?     (NULL: any, omit)
+//   bit 2  kLevel      level = ?       (NULL: any, omit)
+//   bit 3  kTxid       txid = ?        (hidden input of litestream_plan)
+//   bit 4  kTimestamp  timestamp = ?   (likewise)
+//
+// An equality on `database` that exists but cannot be used makes xBestIndex answer CONSTRAINT, so
+// that a join never lists everything by accident.
+// Threading: the connection's own thread. Rows are copies; no store or lock is held between calls.
+#pragma once
+
+#include "ext/sqlite/sqlite_api.h"
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ext/base/status.h"
+#include "ext/sqlite/registry.h"
+
+namespace litestream {
+
+using TableValue = std::variant<std::monostate, int64_t, std::string>;
+using TableRow = std::vector<TableValue>;
+
+// Empty text and level -1 mean "not given"; see the bits above.
+struct TableQuery {
+  std::optional<std::string> database;
+  std::optional<std::string> replica;
+  std::optional<int64_t> level;
+  std::optional<std::string> txid;
+  std::optional<std::string> timestamp;
+};
+
+struct TableDefinition {
+  const char* name;
+  const char* schema;  // the text of sql/tables/<name>.sql
+  // Column numbers of the inputs, -1 where the table has none. Order: the bits.
+  int input_columns[5];
+  Result<std::vector<TableRow>> (*rows)(const TableQuery& query);
+};
+
+// Registers one table on one connection; a result code of SQLite.
+int register_table(sqlite3* db, const TableDefinition& definition);
+
+// The tables of this extension, ended by a null name.
+extern const TableDefinition kTables[];
+
+}  // namespace litestream

@@ -1,0 +1,13 @@
+-- The files a restore would read, in order; the newest point unless txid or timestamp says another.
+CREATE TABLE litestream_plan (
+  database TEXT,
+  replica TEXT,
+  txid TEXT HIDDEN,      -- input: restore exactly this point
+  timestamp TEXT HIDDEN, -- input: the newest point at or before this time
+  step INTEGER,          -- from 1
+  level INTEGER,
+  min_txid TEXT,
+  max_txid TEXT,
+  size INTEGER,          -- bytes
+  path TEXT              -- where the file is
+);
