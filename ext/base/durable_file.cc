@@ -33,9 +33,8 @@ Result<std::unique_ptr<DurableFile>> DurableFile::create(FileSystem& fs, std::st
     auto file = fs.create_new(temporary);
     if (!file.ok() && file.status().code() == StatusCode::kAlreadyExists) continue;
     if (!file.ok()) return std::move(file).status();
-    return std::unique_ptr<DurableFile>(new DurableFile(fs, std::move(final_path),
-                                                        std::move(temporary),
-                                                        std::move(file).value()));
+    return std::unique_ptr<DurableFile>(
+        new DurableFile(fs, std::move(final_path), std::move(temporary), std::move(file).value()));
   }
   return already_exists("no free temporary name beside " + final_path);
 }

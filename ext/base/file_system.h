@@ -48,7 +48,8 @@ class WritableFile : public ByteSink {
   virtual Status close() = 0;  // idempotent; the destructor closes and ignores errors
 };
 
-// An advisory lock held by this object; released by the destructor (and by the death of the process).
+// An advisory lock held by this object; released by the destructor (and by the death of the
+// process).
 class FileLock {
  public:
   virtual ~FileLock() = default;

@@ -13,7 +13,8 @@
 #include "ext/base/limits.h"
 
 #if !defined(__linux__) || !defined(F_OFD_SETLK)
-#error "litestream_ext needs Linux with glibc (OFD locks, inotify, /proc); other systems are not supported yet"
+#error \
+    "litestream_ext needs Linux with glibc (OFD locks, inotify, /proc); other systems are not supported yet"
 #endif
 
 namespace litestream {
@@ -134,14 +135,12 @@ class PosixFileSystem final : public FileSystem {
  public:
   Result<std::unique_ptr<ReadableFile>> open_readable(const std::string& path) override {
     LS_ASSIGN_OR_RETURN(auto fd, open_descriptor(path, O_RDONLY));
-    std::unique_ptr<ReadableFile> file =
-        std::make_unique<PosixReadableFile>(std::move(fd), path);
+    std::unique_ptr<ReadableFile> file = std::make_unique<PosixReadableFile>(std::move(fd), path);
     return file;
   }
   Result<std::unique_ptr<WritableFile>> create_new(const std::string& path) override {
     LS_ASSIGN_OR_RETURN(auto fd, open_descriptor(path, O_RDWR | O_CREAT | O_EXCL));
-    std::unique_ptr<WritableFile> file =
-        std::make_unique<PosixWritableFile>(std::move(fd), path);
+    std::unique_ptr<WritableFile> file = std::make_unique<PosixWritableFile>(std::move(fd), path);
     return file;
   }
   Status rename(const std::string& from, const std::string& to) override {

@@ -14,9 +14,10 @@ inline constexpr uint64_t kLockByteOffset = 0x40000000;  // SQLite's lock page s
 inline constexpr uint32_t kPageCountMax = 0xFFFFFFFEu;
 
 // LZ4_compressBound(65536) = 65536 + 65536/255 + 16.
-inline constexpr uint32_t kCompressedPageBytesMax = kPageSizeBytesMax + kPageSizeBytesMax / 255 + 16;
+inline constexpr uint32_t kCompressedPageBytesMax =
+    kPageSizeBytesMax + kPageSizeBytesMax / 255 + 16;
 
-inline constexpr int kLevelMax = 9;       // snapshots
+inline constexpr int kLevelMax = 9;  // snapshots
 inline constexpr int kSnapshotLevel = 9;
 inline constexpr int kCompactionLevelMax = 8;
 

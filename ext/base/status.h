@@ -69,8 +69,8 @@ Status errno_status(int error_number, std::string_view what);
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                // NOLINT(google-explicit-constructor)
-  Result(Status status) : status_(std::move(status)) {}        // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  Result(Status status) : status_(std::move(status)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return value_.has_value(); }
   bool has_value() const { return value_.has_value(); }
@@ -95,10 +95,10 @@ class [[nodiscard]] Result {
 #define LS_CONCAT_INNER_(a, b) a##b
 #define LS_CONCAT_(a, b) LS_CONCAT_INNER_(a, b)
 
-#define LS_RETURN_IF_ERROR(expression)                        \
-  do {                                                        \
-    ::litestream::Status ls_status_ = (expression);           \
-    if (!ls_status_.ok()) return ls_status_;                  \
+#define LS_RETURN_IF_ERROR(expression)              \
+  do {                                              \
+    ::litestream::Status ls_status_ = (expression); \
+    if (!ls_status_.ok()) return ls_status_;        \
   } while (false)
 
 // LS_ASSIGN_OR_RETURN(auto x, f()); `lhs` may declare or assign.

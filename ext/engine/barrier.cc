@@ -58,8 +58,8 @@ Result<BarrierOutcome> run_barrier(SourceDatabase& source, Capture& capture,
   LS_ASSIGN_OR_RETURN(const BarrierOutcome first, park(source, capture));
   if (first != BarrierOutcome::kWriterInWay) return first;
   LS_ASSIGN_OR_RETURN(const WalIndex index, source.read_index());
-  LS_ASSIGN_OR_RETURN(const bool locked, source.relief_lock_writes(
-                                             lock_wait_us(index.mx_frame, page_count_min)));
+  LS_ASSIGN_OR_RETURN(const bool locked,
+                      source.relief_lock_writes(lock_wait_us(index.mx_frame, page_count_min)));
   if (!locked) return BarrierOutcome::kWriterInWay;
   auto outcome = finish_locked(source, capture);
   const Status unlocked = source.relief_unlock_writes();

@@ -41,8 +41,7 @@ Status Capture::on_frame(uint32_t frame_no, uint32_t pgno, uint32_t commit, Byte
 Result<WalPosition> Capture::start_of(const WalIndex& index, const WalHeader& header) const {
   if (captured_.wal_known && captured_.wal.salts == index.salts) {
     if (captured_.wal.frame > index.mx_frame) {
-      return position_mismatch("the WAL ends before frame " +
-                               std::to_string(captured_.wal.frame));
+      return position_mismatch("the WAL ends before frame " + std::to_string(captured_.wal.frame));
     }
     return captured_.wal;
   }
@@ -62,9 +61,9 @@ Result<Capture::Outcome> Capture::run(const WalIndex* limit) {
     LS_ASSIGN_OR_RETURN(outcome.index, source_.read_index());
   }
   const WalIndex& index = outcome.index;
-  const bool nothing_new = index.mx_frame == 0 ||
-                           (captured_.wal_known && captured_.wal.salts == index.salts &&
-                            captured_.wal.frame == index.mx_frame);
+  const bool nothing_new =
+      index.mx_frame == 0 || (captured_.wal_known && captured_.wal.salts == index.salts &&
+                              captured_.wal.frame == index.mx_frame);
   if (!nothing_new) {
     torn_ = true;
     const Status scanned = scan(index, &outcome);
@@ -81,8 +80,7 @@ Status Capture::scan(const WalIndex& index, Outcome* outcome) {
   LS_ASSIGN_OR_RETURN(const WalHeader header, decode_wal_header(head));
   LS_ASSIGN_OR_RETURN(const WalPosition start, start_of(index, header));
   if (start.frame > 0) {
-    LS_ASSIGN_OR_RETURN(const bool matches,
-                        frame_matches(source_.wal(), page_size_bytes_, start));
+    LS_ASSIGN_OR_RETURN(const bool matches, frame_matches(source_.wal(), page_size_bytes_, start));
     // A frame of SQLite's savepoint bug carries no checksum to compare.
     if (!matches && end_comparable_) {
       return position_mismatch("the frame before the position changed");
@@ -110,16 +108,15 @@ Status Capture::scan(const WalIndex& index, Outcome* outcome) {
 Status Capture::fill_growth(const WalIndex& index) {
   for (Pgno pgno = scan_commit_min_ + 1; pgno <= scan_commit_; ++pgno) {
     if (pgno == lock_page(page_size_bytes_) || pending_.contains(pgno)) continue;
-    LS_RETURN_IF_ERROR(read_page_at_mark(index, pgno, page_buffer_));
-    pending_.put(pgno, index.mx_frame, page_buffer_);
-    if (pending_.needs_mark()) return unsupported("too many pages of a growth are not in the WAL");
+    LS_RETURN_IF_ERROR(read_page_at_mark(index.mx_frame, pgno, page_buffer_));
+    pending_.put(pgno, PendingPages::kReadAtMark, page_buffer_);
   }
   return {};
 }
 
-Status Capture::read_page_at_mark(const WalIndex& index, Pgno pgno, MutableBytes out) {
+Status Capture::read_page_at_mark(uint32_t mx_frame, Pgno pgno, MutableBytes out) {
   uint32_t newest = 0;
-  LS_RETURN_IF_ERROR(scan_frame_headers(source_.wal(), page_size_bytes_, 1, index.mx_frame,
+  LS_RETURN_IF_ERROR(scan_frame_headers(source_.wal(), page_size_bytes_, 1, mx_frame,
                                         [&](uint32_t frame_no, const WalFrameHeader& frame) {
                                           if (frame.pgno == pgno) newest = frame_no;
                                           return Status();
@@ -144,8 +141,7 @@ LtxHeader Capture::make_header(int64_t commit_time_ms) const {
   // The range within the WAL generation it ends in.
   const uint32_t first = std::max<uint32_t>(range_frame_, 1);
   header.wal_offset = wal_frame_offset(first, page_size_bytes_);
-  header.wal_size =
-      wal_frame_offset(captured_.wal.frame + 1, page_size_bytes_) - header.wal_offset;
+  header.wal_size = wal_frame_offset(captured_.wal.frame + 1, page_size_bytes_) - header.wal_offset;
   header.wal_salt1 = captured_.wal.salts.salt1;
   header.wal_salt2 = captured_.wal.salts.salt2;
   return header;
@@ -155,11 +151,15 @@ LtxHeader Capture::make_header(int64_t commit_time_ms) const {
 // were, which their checksum proves.
 Result<Bytes> Capture::page_bytes(const PendingPages::Page& page) {
   if (page.bytes != nullptr) return Bytes(page.bytes, page_size_bytes_);
-  LS_RETURN_IF_ERROR(read_exactly(
-      source_.wal(), wal_frame_offset(page.frame, page_size_bytes_) + kWalFrameHeaderBytes,
-      page_buffer_));
+  if (page.frame == PendingPages::kReadAtMark) {
+    LS_RETURN_IF_ERROR(read_page_at_mark(captured_.wal.frame, page.pgno, page_buffer_));
+  } else {
+    LS_RETURN_IF_ERROR(read_exactly(
+        source_.wal(), wal_frame_offset(page.frame, page_size_bytes_) + kWalFrameHeaderBytes,
+        page_buffer_));
+  }
   if (page_checksum(page.pgno, page_buffer_) != page.sum) {
-    return position_mismatch("frame " + std::to_string(page.frame) + " changed under the mark");
+    return position_mismatch("page " + std::to_string(page.pgno) + " changed under the mark");
   }
   return Bytes(page_buffer_);
 }

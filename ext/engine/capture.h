@@ -61,7 +61,7 @@ class Capture final : private WalFrameVisitor {
   Result<WalPosition> start_of(const WalIndex& index, const WalHeader& header) const;
   Status scan(const WalIndex& index, Outcome* outcome);
   Status fill_growth(const WalIndex& index);
-  Status read_page_at_mark(const WalIndex& index, Pgno pgno, MutableBytes out);
+  Status read_page_at_mark(uint32_t mx_frame, Pgno pgno, MutableBytes out);
   LtxHeader make_header(int64_t commit_time_ms) const;
   Result<std::vector<NewSum>> new_sums(const std::vector<PendingPages::Page>& pages);
   Result<Bytes> page_bytes(const PendingPages::Page& page);
@@ -75,12 +75,12 @@ class Capture final : private WalFrameVisitor {
   PageSums sums_;
   PendingPages pending_;
   bool complete_ = false;
-  bool torn_ = false;            // a failed run left newer pages in pending_ than captured_ says
-  bool end_comparable_ = true;   // the frame at the position carries its checksum
-  uint32_t commit_min_ = 0;      // smallest database size since written_, in pages
-  uint32_t scan_commit_ = 0;     // size after the last commit of the running scan
+  bool torn_ = false;           // a failed run left newer pages in pending_ than captured_ says
+  bool end_comparable_ = true;  // the frame at the position carries its checksum
+  uint32_t commit_min_ = 0;     // smallest database size since written_, in pages
+  uint32_t scan_commit_ = 0;    // size after the last commit of the running scan
   uint32_t scan_commit_min_ = 0;
-  uint32_t range_frame_ = 0;     // first frame of the pending range in the current WAL generation
+  uint32_t range_frame_ = 0;  // first frame of the pending range in the current WAL generation
   std::vector<uint8_t> page_buffer_;
   LtxEncoder encoder_;
 };

@@ -25,7 +25,8 @@ struct DatabaseOptions {
   // `sync-interval`: one L0 file per this time with everything committed since. Smaller: less to
   // lose with the machine, more files. Range 1 ms .. 24 h.
   int64_t sync_interval_ms = 1000;
-  // `checkpoint-interval`: a WAL not empty for this long is checkpointed even if short. 1 s .. 24 h.
+  // `checkpoint-interval`: a WAL not empty for this long is checkpointed even if short. 1 s .. 24
+  // h.
   int64_t checkpoint_interval_ms = 60'000;
   // `min-checkpoint-page-count`: frames in the WAL after which the owner runs a barrier in place of
   // SQLite's automatic checkpoint. 1 .. 2^31.

@@ -19,10 +19,14 @@ class PendingPages {
  public:
   struct Page {
     Pgno pgno = 0;
-    uint32_t frame = 0;                // in the WAL generation captured last; 0: bytes are in memory
-    const uint8_t* bytes = nullptr;    // page_size bytes, valid until the next put/clear
-    Checksum sum = 0;                  // known for pages that only name a frame
+    // Frame in the WAL generation captured last, or kReadAtMark; 0: the bytes are in memory.
+    uint32_t frame = 0;
+    const uint8_t* bytes = nullptr;  // page_size bytes, valid until the next put/clear
+    Checksum sum = 0;                // known for pages that only name a frame
   };
+
+  // Instead of a frame: whatever a reader at the mark sees.
+  static constexpr uint32_t kReadAtMark = UINT32_MAX;
 
   explicit PendingPages(uint32_t page_size_bytes, size_t bytes_max);
 

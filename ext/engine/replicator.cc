@@ -45,6 +45,11 @@ bool Replicator::stopped() const {
   return status_.phase == Phase::kStopped || status_.phase == Phase::kFailed;
 }
 
+bool Replicator::letting_go() const {
+  const std::lock_guard lock(mutex_);
+  return stop_committed_ || fatal_;
+}
+
 // Waits until done() is true (called with the lock held).
 template <typename Done>
 Status Replicator::wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done done) {
@@ -66,7 +71,7 @@ Status Replicator::wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done 
   return {};
 }
 
-uint64_t Replicator::request(uint64_t Requests::* which) {
+uint64_t Replicator::request(uint64_t Requests::*which) {
   uint64_t serial;
   {
     const std::lock_guard lock(mutex_);
@@ -76,12 +81,12 @@ uint64_t Replicator::request(uint64_t Requests::* which) {
   return serial;
 }
 
-uint64_t Replicator::pending(uint64_t Requests::* which) const {
+uint64_t Replicator::pending(uint64_t Requests::*which) const {
   const std::lock_guard lock(mutex_);
   return wanted_.*which > done_.*which ? wanted_.*which : 0;
 }
 
-void Replicator::complete(uint64_t Requests::* which, uint64_t serial, Status status) {
+void Replicator::complete(uint64_t Requests::*which, uint64_t serial, Status status) {
   const std::lock_guard lock(mutex_);
   done_.*which = serial;
   if (which == &Requests::capture) capture_result_ = std::move(status);
@@ -115,8 +120,8 @@ Status Replicator::wait_started(int64_t timeout_ms, const CancelCheck& cancel) {
 
 Result<Txid> Replicator::current_txid(int64_t timeout_ms, const CancelCheck& cancel) {
   const uint64_t serial = request(&Requests::capture);
-  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel,
-                              [&] { return done_.capture >= serial || fatal_; }));
+  LS_RETURN_IF_ERROR(
+      wait_for(timeout_ms, cancel, [&] { return done_.capture >= serial || fatal_; }));
   const std::lock_guard lock(mutex_);
   if (fatal_) return fatal_status_;
   if (!capture_result_.ok()) return capture_result_;
@@ -126,8 +131,7 @@ Result<Txid> Replicator::current_txid(int64_t timeout_ms, const CancelCheck& can
 Result<Txid> Replicator::sync(int64_t timeout_ms, const CancelCheck& cancel) {
   const int64_t deadline = parts_.clock->monotonic_ms() + timeout_ms;
   const uint64_t serial = request(&Requests::sync);
-  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel,
-                              [&] { return done_.sync >= serial || fatal_; }));
+  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel, [&] { return done_.sync >= serial || fatal_; }));
   Txid target;
   {
     const std::lock_guard lock(mutex_);
@@ -145,8 +149,8 @@ Result<Txid> Replicator::sync(int64_t timeout_ms, const CancelCheck& cancel) {
 
 Result<Txid> Replicator::snapshot(int64_t timeout_ms, const CancelCheck& cancel) {
   const uint64_t serial = request(&Requests::snapshot);
-  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel,
-                              [&] { return done_.snapshot >= serial || fatal_; }));
+  LS_RETURN_IF_ERROR(
+      wait_for(timeout_ms, cancel, [&] { return done_.snapshot >= serial || fatal_; }));
   const std::lock_guard lock(mutex_);
   if (fatal_) return fatal_status_;
   if (!snapshot_result_.ok()) return snapshot_result_;
@@ -164,6 +168,18 @@ void Replicator::request_stop(int64_t timeout_ms) noexcept {
   parts_.wake();
 }
 
+bool Replicator::cancel_stop() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_committed_ || fatal_) return false;
+    stop_wanted_ = false;
+    stop_deadline_ms_ = kNeverMs;
+    cancel_jobs_.store(false);
+  }
+  parts_.wake();
+  return true;
+}
+
 Result<Txid> Replicator::wait_stopped(int64_t timeout_ms, const CancelCheck& cancel) {
   LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel, [&] {
     return status_.phase == Phase::kStopped || status_.phase == Phase::kFailed;
@@ -171,8 +187,8 @@ Result<Txid> Replicator::wait_stopped(int64_t timeout_ms, const CancelCheck& can
   const std::lock_guard lock(mutex_);
   if (fatal_) return fatal_status_;
   if (replica_newest_ < status_.local_txid) {
-    return unavailable("stopped, but the replica has " + format_txid(replica_newest_) +
-                       " of " + format_txid(status_.local_txid) +
+    return unavailable("stopped, but the replica has " + format_txid(replica_newest_) + " of " +
+                       format_txid(status_.local_txid) +
                        "; the rest waits in the spool for the next start" +
                        (status_.last_error.empty() ? "" : ": " + status_.last_error));
   }

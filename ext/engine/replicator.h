@@ -35,8 +35,8 @@ struct ReplicatorParts {
   WorkerPool* pool = nullptr;
   std::function<void()> wake;  // makes the replicator thread call step() soon; noexcept in effect
   DatabaseOptions options;
-  std::string database_path;   // absolute
-  std::string meta_path;       // the local folder
+  std::string database_path;  // absolute
+  std::string meta_path;      // the local folder
   std::unique_ptr<SourceDatabase> source;
   std::unique_ptr<LtxStore> replica;
   std::unique_ptr<LtxStore> spool;
@@ -80,8 +80,11 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   Result<Txid> snapshot(int64_t timeout_ms, const CancelCheck& cancel);
   // Lets go of the database within `timeout_ms`; what is unsent stays in the spool (Unavailable).
   void request_stop(int64_t timeout_ms) noexcept;
+  // Takes back a request_stop() that has not begun to close; false: too late.
+  bool cancel_stop() noexcept;
   Result<Txid> wait_stopped(int64_t timeout_ms, const CancelCheck& cancel);
   bool stopped() const;
+  bool letting_go() const;  // stopped, or past the point where cancel_stop() helps
   const DatabaseOptions& options() const { return parts_.options; }
   const std::string& database_path() const { return parts_.database_path; }
   const LtxStore& replica() const { return *parts_.replica; }
@@ -91,7 +94,8 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   // Does what is due; returns the monotonic time of the next call wanted, kNeverMs for none.
   int64_t step();
   bool source_is_open() const { return source_open_; }
-  // In a forked child: the lock belongs to the parent, closing our copy does not release it.
+  // In a forked child: the lock is the parent's; closing our copy of it does not release it, but
+  // keeping it would hold it after the parent's death.
   void forget_after_fork() { owner_lock_.reset(); }
 
  private:
@@ -106,9 +110,9 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void step_running(int64_t now_ms);
   void step_capture(int64_t now_ms);
   void after_capture(int64_t now_ms, const Capture::Outcome& outcome);
-  void step_flush(int64_t now_ms, bool forced);
+  void step_flush(int64_t now_ms);
   void step_barrier(int64_t now_ms);
-  void step_snapshot();
+  void step_snapshot(int64_t now_ms);
   void step_upload(int64_t now_ms);
   void step_stop(int64_t now_ms);
   void finish_stop();
@@ -128,9 +132,9 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   int64_t next_due() const;
   template <typename Done>
   Status wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done done);
-  uint64_t request(uint64_t Requests::* which);
-  uint64_t pending(uint64_t Requests::* which) const;
-  void complete(uint64_t Requests::* which, uint64_t serial, Status status);
+  uint64_t request(uint64_t Requests::*which);
+  uint64_t pending(uint64_t Requests::*which) const;
+  void complete(uint64_t Requests::*which, uint64_t serial, Status status);
   void run_upload_job(Txid replica_newest, Txid keep_after);
   void run_start_job(std::shared_ptr<SourceReader> reader, int64_t marked_at_ms);
   void run_snapshot_job(std::shared_ptr<SourceReader> reader, Txid txid, int64_t marked_at_ms,
@@ -152,7 +156,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool source_open_ = false;
   std::unique_ptr<FileLock> owner_lock_;
   std::unique_ptr<Capture> capture_;
-  int64_t open_retry_ms_ = 0, open_backoff_ms_ = 0;
+  int64_t open_retry_ms_ = 0, open_backoff_ms_ = 0, first_try_ms_ = kNeverMs;
   int64_t capture_due_ms_ = kNeverMs, verify_due_ms_ = 0, flush_due_ms_ = kNeverMs;
   int64_t park_due_ms_ = kNeverMs, park_backoff_ms_ = 0, upload_due_ms_ = 0;
   int64_t upload_backoff_ms_ = 0, error_backoff_ms_ = 0;
@@ -161,9 +165,8 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool parked_ = false;
   int64_t commit_time_ms_ = 0;
   uint64_t files_since_pages_ = 0, bytes_since_pages_ = 0;
-  Txid pages_txid_, snapshot_txid_;
+  Txid pages_txid_;
   WalIndex index_;
-  std::string state_text_;
 
   // Guarded by mutex_.
   mutable std::mutex mutex_;
@@ -174,7 +177,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   Txid sync_target_;
   bool fatal_ = false;
   Status fatal_status_;
-  bool stop_wanted_ = false;
+  bool stop_wanted_ = false, stop_committed_ = false;
   int64_t stop_deadline_ms_ = kNeverMs;
   bool start_running_ = false, upload_running_ = false, snapshot_running_ = false;
   bool upload_wanted_ = false, needs_snapshot_ = false;

@@ -10,11 +10,12 @@
 namespace litestream {
 namespace {
 
-constexpr int64_t kCaptureDelayMs = 20;      // after a signal: lets a burst of commits share a read
-constexpr int64_t kFirstFlushDelayMs = 50;   // a lone commit need not wait a whole sync-interval
-constexpr int64_t kParkDelayMs = 1000;       // without commits: idle
+constexpr int64_t kCaptureDelayMs = 20;     // after a signal: lets a burst of commits share a read
+constexpr int64_t kFirstFlushDelayMs = 50;  // a lone commit need not wait a whole sync-interval
+constexpr int64_t kParkDelayMs = 1000;      // without commits: idle
 constexpr int64_t kVerifyIntervalMs = 10'000;
 constexpr int64_t kOpenRetryMs = 1000;
+constexpr int64_t kFirstStartPatienceMs = 10'000;
 constexpr int64_t kBackoffFirstMs = 200;
 constexpr int64_t kBackoffMaxMs = 30'000;
 // A file event comes before its commit is published; look again while that may take an fsync.
@@ -26,9 +27,7 @@ int64_t doubled(int64_t backoff_ms) {
 }
 
 // All databases of a process verify in the same wake-up.
-int64_t next_verify(int64_t now_ms) {
-  return (now_ms / kVerifyIntervalMs + 1) * kVerifyIntervalMs;
-}
+int64_t next_verify(int64_t now_ms) { return (now_ms / kVerifyIntervalMs + 1) * kVerifyIntervalMs; }
 
 }  // namespace
 
@@ -89,10 +88,13 @@ void Replicator::step_open(int64_t now_ms) {
   fail_or_retry(now_ms, opened);
 }
 
-// Before the first success an error is the caller's answer; later it is retried for ever.
+// Before the first success an error is the caller's answer, at once or, if it may pass, after a
+// while; later it is retried for ever.
 void Replicator::fail_or_retry(int64_t now_ms, const Status& status) {
   set_error(status);
-  if (pages_txid_ == Txid{} && !status.retryable()) {
+  if (first_try_ms_ == kNeverMs) first_try_ms_ = now_ms;
+  const bool never_ran = pages_txid_ == Txid{};
+  if (never_ran && (!status.retryable() || now_ms - first_try_ms_ >= kFirstStartPatienceMs)) {
     fail(status);
     return;
   }
@@ -128,9 +130,8 @@ Status Replicator::open_source() {
     status_.page_size_bytes = parts_.source->page_size_bytes();
   }
   std::shared_ptr<SourceReader> shared = std::move(reader);
-  const bool submitted =
-      parts_.pool->submit([self = shared_from_this(), shared = std::move(shared),
-                           marked_at_ms]() mutable {
+  const bool submitted = parts_.pool->submit(
+      [self = shared_from_this(), shared = std::move(shared), marked_at_ms]() mutable {
         self->run_start_job(std::move(shared), marked_at_ms);
       });
   if (submitted) return {};
@@ -153,8 +154,8 @@ void Replicator::adopt_start() {
     return;
   }
   StartResult start = std::move(*result).value();
-  log_message(LogLevel::kInfo, "litestream: " + parts_.database_path + ": " + start.how + ", TXID " +
-                                   format_txid(start.position.txid));
+  log_message(LogLevel::kInfo, "litestream: " + parts_.database_path + ": " + start.how +
+                                   ", TXID " + format_txid(start.position.txid));
   capture_ = std::make_unique<Capture>(*parts_.source, start.position, std::move(start.sums),
                                        kPendingBytesMax);
   parked_ = false;
@@ -183,12 +184,10 @@ void Replicator::adopt_start() {
 
 void Replicator::step_running(int64_t now_ms) {
   step_capture(now_ms);
-  if (capture_ == nullptr) return;
-  step_barrier(now_ms);
-  if (capture_ == nullptr) return;
-  step_flush(now_ms, false);
-  step_snapshot();
-  step_upload(now_ms);
+  if (capture_ != nullptr) step_barrier(now_ms);
+  if (capture_ != nullptr) step_flush(now_ms);
+  if (capture_ != nullptr) step_snapshot(now_ms);
+  if (capture_ != nullptr) step_upload(now_ms);
 }
 
 void Replicator::step_capture(int64_t now_ms) {
@@ -232,8 +231,9 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
   capture_due_ms_ = kNeverMs;
   verify_due_ms_ = next_verify(now_ms);
   if (outcome.chain_broken) {
-    note_warning("SQLite before 3.50 left frames without checksums in the WAL (ROLLBACK TO a "
-                 "savepoint); they were replicated by page number");
+    note_warning(
+        "SQLite before 3.50 left frames without checksums in the WAL (ROLLBACK TO a "
+        "savepoint); they were replicated by page number");
   }
   if (outcome.commit_count > 0) {
     recheck_count_ = 0;
@@ -244,9 +244,9 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
     const int64_t hook_ms = hook_wall_ms_.exchange(0, std::memory_order_relaxed);
     commit_time_ms_ = hook_ms != 0 ? hook_ms : parts_.clock->wall_ms();
     if (flush_due_ms_ == kNeverMs) {
-      flush_due_ms_ = std::max(last_flush_ms_ + parts_.options.sync_interval_ms,
-                               now_ms + std::min(kFirstFlushDelayMs,
-                                                 parts_.options.sync_interval_ms));
+      flush_due_ms_ =
+          std::max(last_flush_ms_ + parts_.options.sync_interval_ms,
+                   now_ms + std::min(kFirstFlushDelayMs, parts_.options.sync_interval_ms));
     }
   } else if (!parked_ && recheck_count_ < static_cast<int>(std::size(kRecheckMs))) {
     capture_due_ms_ = now_ms + kRecheckMs[recheck_count_++];
@@ -278,8 +278,8 @@ void Replicator::step_barrier(int64_t now_ms) {
   const int64_t page_count_min = parts_.options.min_checkpoint_page_count;
   const bool long_wal = int64_t{index_.mx_frame} - int64_t{index_.backfill_count} >=
                         2 * std::max(page_count_min, barrier_threshold_.load());
-  const bool old_wal = wal_since_ms_ != kNeverMs &&
-                       now_ms - wal_since_ms_ >= parts_.options.checkpoint_interval_ms;
+  const bool old_wal =
+      wal_since_ms_ != kNeverMs && now_ms - wal_since_ms_ >= parts_.options.checkpoint_interval_ms;
   const bool idle = now_ms >= park_due_ms_;
   if (serial == 0 && !long_wal && !old_wal && !idle) return;
   auto attempt = [&] {
@@ -314,12 +314,12 @@ void Replicator::step_barrier(int64_t now_ms) {
 
 // ---------------------------------------------------------------- files
 
-void Replicator::step_flush(int64_t now_ms, bool forced) {
+void Replicator::step_flush(int64_t now_ms) {
   if (!capture_->has_pending()) {
     flush_due_ms_ = kNeverMs;
     return;
   }
-  if (!forced && now_ms < flush_due_ms_) return;
+  if (now_ms < flush_due_ms_) return;
   const Status flushed = flush_now();
   if (flushed.ok()) return;
   set_error(flushed);
@@ -406,8 +406,7 @@ void Replicator::step_upload(int64_t now_ms) {
   upload_due_ms_ = now_ms + kBackoffMaxMs;
 }
 
-void Replicator::step_snapshot() {
-  const int64_t now_ms = parts_.clock->monotonic_ms();
+void Replicator::step_snapshot(int64_t now_ms) {
   std::optional<Status> result;
   bool healing;
   {
@@ -503,8 +502,7 @@ void Replicator::close_source(bool captured_all) {
 void Replicator::set_error(const Status& status) {
   const std::lock_guard lock(mutex_);
   if (status_.last_error != status.message()) {
-    log_message(LogLevel::kError,
-                "litestream: " + parts_.database_path + ": " + status.message());
+    log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + status.message());
   }
   status_.last_error = status.message();
 }
@@ -560,9 +558,9 @@ void Replicator::step_stop(int64_t now_ms) {
     if (outcome.ok() && outcome->commit_count > 0) commit_time_ms_ = parts_.clock->wall_ms();
     if (outcome.ok()) (void)flush_now().ok();
     if (capture_->may_advance()) (void)parts_.source->advance().ok();
-    step_snapshot();
-    step_upload(now_ms);
-    if (fatal_) return;
+    step_snapshot(now_ms);
+    if (capture_ != nullptr) step_upload(now_ms);
+    if (capture_ == nullptr) return;
     if (!everything_sent()) return;
   }
   {
@@ -574,12 +572,16 @@ void Replicator::step_stop(int64_t now_ms) {
 }
 
 void Replicator::finish_stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stop_wanted_) return;  // a connection came back in time
+    stop_committed_ = true;
+  }
   bool captured_all = false;
   if (capture_ != nullptr) {
     auto outcome = park(*parts_.source, *capture_);
     (void)flush_now().ok();
-    captured_all =
-        outcome.ok() && *outcome == BarrierOutcome::kDone && !capture_->has_pending();
+    captured_all = outcome.ok() && *outcome == BarrierOutcome::kDone && !capture_->has_pending();
     save_local(true);
     if (captured_all) {
       LocalState state;

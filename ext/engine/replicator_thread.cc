@@ -78,7 +78,6 @@ void ReplicatorThread::stop() noexcept {
 void ReplicatorThread::forget_after_fork() noexcept {
   if (events_fd_ >= 0) ::close(std::exchange(events_fd_, -1));
   if (wake_fd_ >= 0) ::close(std::exchange(wake_fd_, -1));
-  if (thread_.joinable()) thread_.detach();
 }
 
 void ReplicatorThread::run() noexcept {
@@ -97,7 +96,8 @@ void ReplicatorThread::loop() {
     pollfd fds[2] = {{wake_fd_, POLLIN, 0}, {events_fd_, POLLIN, 0}};
     int64_t due_ms = next_due();
     if (!listen && events_fd_ >= 0) due_ms = std::min(due_ms, events_after_ms);
-    const int64_t wait_ms = due_ms == kNeverMs ? -1 : std::clamp<int64_t>(due_ms - now_ms, 0, 60'000);
+    const int64_t wait_ms =
+        due_ms == kNeverMs ? -1 : std::clamp<int64_t>(due_ms - now_ms, 0, 60'000);
     (void)::poll(fds, listen ? 2 : 1, static_cast<int>(wait_ms));
     drain_wake();
     if (listen && (fds[1].revents & POLLIN) != 0) {

@@ -47,7 +47,8 @@ class ReplicatorThread {
   Status add(std::shared_ptr<Slot> slot, std::shared_ptr<Replicator> replicator);
   // Stops and joins the thread; replicators that were not stopped are simply no longer stepped.
   void stop() noexcept;
-  // In a forked child: closes the descriptors and forgets the thread, which does not exist here.
+  // In a forked child: closes the descriptors. The thread does not exist there; the object must
+  // never be used or destroyed again.
   void forget_after_fork() noexcept;
 
  private:
@@ -67,7 +68,7 @@ class ReplicatorThread {
   std::thread thread_;                        // guarded by mutex_
   std::atomic<bool> stopping_{false};
   std::atomic<bool> signalled_{false};
-  int wake_fd_ = -1;    // set before the thread starts
+  int wake_fd_ = -1;  // set before the thread starts
   int events_fd_ = -1;
   std::vector<std::shared_ptr<Slot>> slots_;  // thread only
   std::unordered_map<int, Slot*> slot_of_watch_;

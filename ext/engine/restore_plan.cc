@@ -260,4 +260,27 @@ std::vector<RestorePoint> restore_points(std::span<const LtxFileInfo> files) {
   return points;
 }
 
+std::vector<RestoreGap> restore_gaps(std::span<const LtxFileInfo> files) {
+  const Files all = select(files, [](const LtxFileInfo&) { return true; });
+  std::vector<RestorePoint> points = points_ascending(all);
+  if (points.empty()) points.push_back({});
+  Files steps = select(all, [](const LtxFileInfo& f) { return f.level <= kCompactionLevelMax; });
+  std::sort(steps.begin(), steps.end(),
+            [](const auto& a, const auto& b) { return a.min_txid < b.min_txid; });
+  std::vector<RestoreGap> gaps;
+  size_t i = 0;
+  Txid furthest;  // of the files that start at or before the point's successor
+  for (size_t p = 0; p < points.size(); ++p) {
+    const Txid have = points[p].txid;
+    const Txid next = p + 1 < points.size() ? points[p + 1].txid : Txid{UINT64_MAX};
+    for (; i < steps.size() && steps[i].min_txid <= have.next(); ++i) {
+      furthest = std::max(furthest, steps[i].max_txid);
+    }
+    const bool is_continued = furthest > have;
+    if (is_continued || i == steps.size() || steps[i].min_txid > next) continue;
+    gaps.push_back({have.next(), Txid{steps[i].min_txid.value - 1}});
+  }
+  return gaps;
+}
+
 }  // namespace litestream

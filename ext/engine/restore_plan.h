@@ -53,6 +53,16 @@ Result<RestorePlan> plan_restore(std::span<const LtxFileInfo> files, const Resto
 // Every point that plan_restore can reach, newest first. O(n log n).
 std::vector<RestorePoint> restore_points(std::span<const LtxFileInfo> files);
 
+// TXIDs that no file holds although files around them call for them.
+struct RestoreGap {
+  Txid first;
+  Txid last;
+  bool operator==(const RestoreGap&) const = default;
+};
+// Every such hole behind the earliest restorable point (or from TXID 1 if there is none), oldest
+// first. Points that were given up by compaction are no gaps. O(n log n).
+std::vector<RestoreGap> restore_gaps(std::span<const LtxFileInfo> files);
+
 // "0000000000000005 (2026-01-03T04:05:06.789Z)"
 std::string describe_point(const RestorePoint& point);
 

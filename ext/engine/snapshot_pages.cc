@@ -28,15 +28,15 @@ Result<SnapshotPages> SnapshotPages::open(SourceReader& reader) {
   const WalIndex& index = reader.index();
   if (index.mx_frame > 0) {
     const WalSalts none;
-    LS_RETURN_IF_ERROR(scan_frame_headers(
-        reader.wal(), pages.page_size_bytes_, 1, index.mx_frame,
-        [&](uint32_t frame_no, const WalFrameHeader& frame) {
-          // Zero salts: SQLite's savepoint bug. Others: an earlier or later life of the WAL.
-          if (frame.salts == index.salts || frame.salts == none) {
-            pages.frame_of_[frame.pgno] = frame_no;
-          }
-          return Status();
-        }));
+    LS_RETURN_IF_ERROR(scan_frame_headers(reader.wal(), pages.page_size_bytes_, 1, index.mx_frame,
+                                          [&](uint32_t frame_no, const WalFrameHeader& frame) {
+                                            // Zero salts: SQLite's savepoint bug. Others: an
+                                            // earlier or later life of the WAL.
+                                            if (frame.salts == index.salts || frame.salts == none) {
+                                              pages.frame_of_[frame.pgno] = frame_no;
+                                            }
+                                            return Status();
+                                          }));
   }
   return pages;
 }
@@ -126,8 +126,8 @@ Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid t
   LS_ASSIGN_OR_RETURN(auto writer, store.create(info));
   LtxEncoder encoder(kSnapshotAcceleration);
   LS_RETURN_IF_ERROR(encoder.begin(header, *writer));
-  LS_RETURN_IF_ERROR(pages.for_each(
-      [&](Pgno pgno, Bytes page) { return encoder.add_page(pgno, page); }, cancel));
+  LS_RETURN_IF_ERROR(
+      pages.for_each([&](Pgno pgno, Bytes page) { return encoder.add_page(pgno, page); }, cancel));
   LS_RETURN_IF_ERROR(encoder.finish());
   LS_RETURN_IF_ERROR(writer->commit());
   info.size_bytes = encoder.size_bytes();

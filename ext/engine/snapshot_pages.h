@@ -46,8 +46,8 @@ class SnapshotPages {
   std::unordered_map<Pgno, uint32_t> frame_of_;
   std::vector<uint8_t> frame_buffer_;
   std::vector<uint8_t> block_;
-  Pgno block_first_ = 0;       // first page in block_
-  uint32_t block_pages_ = 0;   // whole pages in block_
+  Pgno block_first_ = 0;      // first page in block_
+  uint32_t block_pages_ = 0;  // whole pages in block_
 };
 
 // Reads all pages once.
@@ -55,7 +55,6 @@ Result<PageSums> sum_pages(SnapshotPages& pages, const CancelCheck& cancel);
 
 // Writes 1..txid at level 9 of `store`. `after`: the database checksum of exactly these pages.
 Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid txid,
-                                   int64_t timestamp_ms, Checksum after,
-                                   const CancelCheck& cancel);
+                                   int64_t timestamp_ms, Checksum after, const CancelCheck& cancel);
 
 }  // namespace litestream

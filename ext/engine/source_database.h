@@ -1,8 +1,8 @@
 // What the engine needs from SQLite, and the only place where a layer depends on one to its right:
 // declared here, implemented by ext/sqlite with real connections and by a fake in tests.
 //
-// The implementation keeps two connections, `guard` and `relief` (CAPTURE protocol): at every moment
-// between open() and close() one of them is inside a read transaction, so that
+// The implementation keeps two connections, `guard` and `relief` (CAPTURE protocol): at every
+// moment between open() and close() one of them is inside a read transaction, so that
 //   - no frame that was not yet captured can be reset out of the WAL, and
 //   - "the newest frame up to a chosen frame, else the database file" is an exact snapshot.
 // Threading: replicator thread only, except that a SourceReader may be handed to one other thread.

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "ext/base/limits.h"
-#include "ext/ltx/checksum.h"
-#include "ext/ltx/encoder.h"
-#include "ext/ltx/file_name.h"
-#include "ext/ltx/contents.h"
 #include "ext/engine/database_stream.h"
 #include "ext/engine/restore_plan.h"
+#include "ext/ltx/checksum.h"
+#include "ext/ltx/contents.h"
+#include "ext/ltx/encoder.h"
+#include "ext/ltx/file_name.h"
 #include "ext/wal/wal_reader.h"
 
 namespace litestream {
@@ -62,7 +62,7 @@ class Starter {
   std::vector<LtxFileInfo> spooled_;
   std::optional<LocalState> state_;
   std::optional<PageSums> sums_;
-  Txid have_;         // newest TXID anybody knows
+  Txid have_;  // newest TXID anybody knows
   Txid remote_newest_;
 };
 
@@ -178,17 +178,16 @@ Status Starter::refuse_foreign(const PageSums& now) const {
   if (sums_->page_size_bytes() != now.page_size_bytes()) {
     return invalid_argument(in_.replica->url() + " holds a database with pages of " +
                             std::to_string(sums_->page_size_bytes()) + " bytes, " +
-                            in_.database_path + " has " +
-                            std::to_string(now.page_size_bytes()) +
+                            in_.database_path + " has " + std::to_string(now.page_size_bytes()) +
                             ": give this database a replica folder of its own");
   }
   if (state_) return {};
   for (Pgno pgno = 1; pgno <= std::min(sums_->page_count(), now.page_count()); ++pgno) {
     if (sums_->sum_of(pgno) != 0 && sums_->sum_of(pgno) == now.sum_of(pgno)) return {};
   }
-  return invalid_argument(in_.replica->url() + " holds another database (no page is the same as in " +
-                          in_.database_path +
-                          "): give this database a replica folder of its own");
+  return invalid_argument(in_.replica->url() +
+                          " holds another database (no page is the same as in " +
+                          in_.database_path + "): give this database a replica folder of its own");
 }
 
 Status Starter::write_difference(SnapshotPages& pages, const std::vector<Pgno>& changed,
@@ -290,9 +289,8 @@ Result<LocalState::CleanFile> clean_file_of(FileSystem& fs, const std::string& d
 
 Status roll_forward(PageSums* sums, LtxStore& store, std::vector<LtxFileInfo> files,
                     const CancelCheck& cancel) {
-  std::sort(files.begin(), files.end(), [](const LtxFileInfo& a, const LtxFileInfo& b) {
-    return a.min_txid < b.min_txid;
-  });
+  std::sort(files.begin(), files.end(),
+            [](const LtxFileInfo& a, const LtxFileInfo& b) { return a.min_txid < b.min_txid; });
   std::vector<uint8_t> page(sums->page_size_bytes());
   for (const LtxFileInfo& file : files) {
     if (file.max_txid <= sums->txid()) continue;

@@ -6,8 +6,7 @@
 
 namespace litestream {
 
-Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to,
-                 const CancelCheck& cancel) {
+Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const CancelCheck& cancel) {
   LS_ASSIGN_OR_RETURN(auto reader, from.open(file));
   LS_ASSIGN_OR_RETURN(const uint64_t size, reader->size_bytes());
   LS_ASSIGN_OR_RETURN(auto writer, to.create(file));

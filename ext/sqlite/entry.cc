@@ -47,8 +47,7 @@ __attribute__((visibility("default")))
 int sqlite3_litestreamext_init(sqlite3* db, char** error_message,
                                const sqlite3_api_routines* api);
 
-int sqlite3_litestreamext_init(sqlite3* db, char** error_message,
-                               const sqlite3_api_routines* api) {
+int sqlite3_litestreamext_init(sqlite3* db, char** error_message, const sqlite3_api_routines* api) {
   SQLITE_EXTENSION_INIT2(api);
   (void)api;
   if (litestream::opening_own_connection()) return SQLITE_OK;

@@ -100,6 +100,7 @@ Status run_stop(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto path, call.optional_text(0, "the database"));
   LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
   const int64_t timeout_ms = replicator->options().shutdown_sync_timeout_ms;
+  Registry::instance().disarm(replicator->database_path());
   replicator->request_stop(timeout_ms);
   constexpr int64_t kGraceMs = 5000;  // for closing the connections after the deadline
   LS_ASSIGN_OR_RETURN(const Txid txid,

@@ -67,9 +67,9 @@ Result<Request> parse_request(const std::optional<std::string>& json) {
 
 Status check_integrity(const std::string& path, bool full) {
   LS_ASSIGN_OR_RETURN(auto connection, OwnConnection::open_immutable(path));
-  LS_ASSIGN_OR_RETURN(const std::string answer,
-                      connection.query_text(full ? "PRAGMA integrity_check(1)"
-                                                 : "PRAGMA quick_check(1)"));
+  LS_ASSIGN_OR_RETURN(
+      const std::string answer,
+      connection.query_text(full ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)"));
   if (answer == "ok") return {};
   return corrupt("the restored database fails its integrity check: " + answer);
 }
@@ -94,12 +94,12 @@ Status run_restore(SqlCall& call) {
       return check_integrity(path, full);
     };
   }
-  LS_ASSIGN_OR_RETURN(const RestoreResult result,
-                      restore_database(*sources[0].store, posix_file_system(), request.target,
-                                       output, options));
+  LS_ASSIGN_OR_RETURN(
+      const RestoreResult result,
+      restore_database(*sources[0].store, posix_file_system(), request.target, output, options));
   call.result_text("{\"restored_path\":" + json_quote(result.restored_path) + ",\"txid\":\"" +
-                   format_txid(result.txid) + "\",\"size\":" +
-                   std::to_string(result.size_bytes) + "}");
+                   format_txid(result.txid) + "\",\"size\":" + std::to_string(result.size_bytes) +
+                   "}");
   return {};
 }
 

@@ -87,7 +87,7 @@ OwnConnection& OwnConnection::operator=(OwnConnection&& other) noexcept {
 
 Result<OwnConnection> OwnConnection::open(const std::string& path, const std::string& vfs) {
   LS_ASSIGN_OR_RETURN(
-      sqlite3* db,
+      sqlite3 * db,
       open_handle(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX,
                   vfs.empty() ? nullptr : vfs.c_str()));
   OwnConnection connection(db);
@@ -98,11 +98,10 @@ Result<OwnConnection> OwnConnection::open(const std::string& path, const std::st
 }
 
 Result<OwnConnection> OwnConnection::open_immutable(const std::string& path) {
-  LS_ASSIGN_OR_RETURN(sqlite3* db,
-                      open_handle(immutable_uri(path),
-                                  SQLITE_OPEN_READONLY | SQLITE_OPEN_URI |
-                                      SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX,
-                                  nullptr));
+  LS_ASSIGN_OR_RETURN(sqlite3 * db, open_handle(immutable_uri(path),
+                                                SQLITE_OPEN_READONLY | SQLITE_OPEN_URI |
+                                                    SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX,
+                                                nullptr));
   return OwnConnection(db);
 }
 

@@ -62,9 +62,8 @@ int register_functions(sqlite3* db, const std::shared_ptr<ConnectionState>& stat
     for (int n = function.argument_count_min; n <= function.argument_count_max; ++n) {
       // SQLite calls the destructor also when the registration fails.
       const int code = sqlite3_create_function_v2(
-          db, function.name, n, SQLITE_UTF8 | function.flags,
-          new FunctionContext{&function, state}, call_function, nullptr, nullptr,
-          destroy_function);
+          db, function.name, n, SQLITE_UTF8 | function.flags, new FunctionContext{&function, state},
+          call_function, nullptr, nullptr, destroy_function);
       if (code == SQLITE_OK) continue;
       *error = std::string("cannot register ") + function.name;
       return code;
@@ -138,7 +137,7 @@ int register_on_connection(sqlite3* db, std::string* error) {
 
 void log_to_sqlite() {
   set_log_sink([](LogLevel level, std::string_view message) noexcept {
-    const int code = level == LogLevel::kError ? SQLITE_ERROR
+    const int code = level == LogLevel::kError     ? SQLITE_ERROR
                      : level == LogLevel::kWarning ? SQLITE_WARNING
                                                    : SQLITE_NOTICE;
     sqlite3_log(code, "%.*s", static_cast<int>(message.size()), message.data());

@@ -48,6 +48,13 @@ std::shared_ptr<Replicator> ConnectionState::replicator() const {
   return replicator_;
 }
 
+void ConnectionState::forget_after_fork() noexcept {
+  if (mutex_.try_lock()) {
+    replicator_.reset();
+    mutex_.unlock();
+  }
+}
+
 void ConnectionState::set_replicator(std::shared_ptr<Replicator> replicator) {
   const std::lock_guard lock(mutex_);
   replicator_ = std::move(replicator);
@@ -87,7 +94,7 @@ void Registry::after_fork_parent() {
 }
 
 // Threads do not exist in the child and descriptors are the parent's: the old registry is left
-// behind untouched (its lock files are closed by nobody but exec or exit, see forget below).
+// behind, never used or destroyed again. Nothing here may wait for a lock some thread held.
 void Registry::after_fork_child() {
   if (Registry* registry = current.exchange(nullptr)) {
     registry->mutex_.unlock();
@@ -95,9 +102,8 @@ void Registry::after_fork_child() {
     for (const auto& running : registry->running_) running->replicator->forget_after_fork();
     registry->thread_.forget_after_fork();
     for (const auto& weak : registry->connections_) {
-      if (auto connection = weak.lock()) connection->set_replicator(nullptr);
+      if (auto connection = weak.lock()) connection->forget_after_fork();
     }
-    registry->pool_.abandon();
   }
   creation_mutex.unlock();
 }
@@ -132,7 +138,7 @@ std::optional<DatabaseOptions> Registry::start_on_open(const DatabaseIdentity& i
 Registry::Running* Registry::find_running(const DatabaseIdentity& identity,
                                           const std::string& path) {
   for (const auto& running : running_) {
-    if (running->replicator->stopped()) continue;
+    if (running->replicator->letting_go()) continue;
     if (identity.exists() ? running->identity == identity : running->path == path) {
       return running.get();
     }
@@ -149,11 +155,23 @@ void Registry::connection_opened(const std::shared_ptr<ConnectionState>& connect
   const std::lock_guard lock(mutex_);
   std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
   connections_.push_back(connection);
+  if (shut_down_ || !connection->identity.exists()) return;
   Running* running = find_running(connection->identity, connection->main_path);
-  if (running == nullptr || shut_down_) return;
-  ++running->connection_count;
-  running->slot->stop_at(kNeverMs);
-  connection->set_replicator(running->replicator);
+  if (running != nullptr) {
+    running->slot->stop_at(kNeverMs);
+    if (running->replicator->cancel_stop()) {
+      ++running->connection_count;
+      connection->set_replicator(running->replicator);
+      return;
+    }
+  }
+  // It let go when its last connection closed, or is about to: the new one waits for its lock.
+  for (const auto& [identity, request] : armed_) {
+    if (identity != connection->identity) continue;
+    const auto created = create(request);
+    if (!created.ok()) log_message(LogLevel::kError, created.status().message());
+    return;
+  }
 }
 
 void Registry::connection_closed(ConnectionState* connection) {
@@ -186,7 +204,16 @@ Result<std::shared_ptr<Replicator>> Registry::start(const StartRequest& request)
     return running->replicator;
   }
   if (running_.size() >= kRunningMax) return unavailable("too many databases are replicated");
-  return create(request);
+  LS_ASSIGN_OR_RETURN(auto replicator, create(request));
+  std::erase_if(armed_, [&](const auto& armed) { return armed.first == identity; });
+  if (identity.exists()) armed_.emplace_back(identity, request);
+  return replicator;
+}
+
+void Registry::disarm(const std::string& path) {
+  const DatabaseIdentity identity = identity_of(path);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(armed_, [&](const auto& armed) { return armed.first == identity; });
 }
 
 // With mutex_ held; nothing here waits.
@@ -245,8 +272,7 @@ std::vector<KnownDatabase> Registry::known() const {
       const std::string path = resolved_path(options.path);
       const DatabaseIdentity identity = identity_of(path);
       for (const auto& running : running_) {
-        const bool same = identity.exists() ? running->identity == identity
-                                            : running->path == path;
+        const bool same = identity.exists() ? running->identity == identity : running->path == path;
         if (!same || running->replicator->stopped()) continue;
         row.replicator = running->replicator;
         row.options = running->replicator->options();

@@ -37,12 +37,13 @@ std::string resolved_path(const std::string& path);
 // last one to go is how we learn that it closed. Holds what its hooks need.
 class ConnectionState {
  public:
-  std::string main_path;      // absolute; empty for :memory: and temporary databases
+  std::string main_path;  // absolute; empty for :memory: and temporary databases
   DatabaseIdentity identity;
   // Set by the registry, read by the hooks.
   std::shared_ptr<Replicator> replicator() const;
   void set_replicator(std::shared_ptr<Replicator> replicator);
-  sqlite3* db = nullptr;         // the connection; its own thread only, as the next two
+  void forget_after_fork() noexcept;
+  sqlite3* db = nullptr;  // the connection; its own thread only, as the next two
   bool hook_installed = false;
   int autocheckpoint_frames = 1000;  // the user's; 0: never
 
@@ -53,7 +54,7 @@ class ConnectionState {
 
 // A row of "known databases".
 struct KnownDatabase {
-  std::string path;            // as the config or the caller spelled it
+  std::string path;  // as the config or the caller spelled it
   DatabaseOptions options;
   std::shared_ptr<Replicator> replicator;  // null unless started
 };
@@ -77,14 +78,16 @@ class Registry {
   std::optional<DatabaseOptions> start_on_open(const DatabaseIdentity& identity) const;
 
   struct StartRequest {
-    std::string path;       // absolute
+    std::string path;  // absolute
     DatabaseOptions options;
     std::string vfs;
-    bool pinned = false;    // stays after the last connection closed, waits for a missing file
+    bool pinned = false;  // stays after the last connection closed, waits for a missing file
   };
   // The running replicator of that database, or a new one. InvalidArgument if it runs to another
   // replica. Does not wait.
   Result<std::shared_ptr<Replicator>> start(const StartRequest& request);
+  // Later connections no longer start it: litestream_stop.
+  void disarm(const std::string& path);
   // Null if it does not run.
   std::shared_ptr<Replicator> running(const std::string& path) const;
 
@@ -123,6 +126,8 @@ class Registry {
   std::atomic<bool> first_load_{true};
   std::vector<std::weak_ptr<ConnectionState>> connections_;
   std::vector<std::unique_ptr<Running>> running_;
+  // What to start again when a connection opens after the last one had closed.
+  std::vector<std::pair<DatabaseIdentity, StartRequest>> armed_;
   WorkerPool pool_;
   ReplicatorThread thread_;
 };

@@ -18,7 +18,7 @@ struct ReplicaSource {
   std::string database;      // what to echo
   std::string replica_name;  // "file"
   std::string type;
-  std::string url;           // canonical, without secrets
+  std::string url;                         // canonical, without secrets
   std::shared_ptr<Replicator> replicator;  // null unless started by this process
   std::shared_ptr<LtxStore> store;
 };

@@ -54,8 +54,8 @@ Result<std::optional<int64_t>> SqlCall::optional_integer(int index, const char* 
   if (sqlite3_value_type(value) == SQLITE_NULL) return std::optional<int64_t>();
   const int64_t number = sqlite3_value_int64(value);
   if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER || number < min || number > max) {
-    return invalid_argument(std::string(what) + " must be an integer from " +
-                            std::to_string(min) + " to " + std::to_string(max));
+    return invalid_argument(std::string(what) + " must be an integer from " + std::to_string(min) +
+                            " to " + std::to_string(max));
   }
   return std::optional<int64_t>(number);
 }
@@ -86,7 +86,8 @@ void SqlCall::result_txid(Txid txid) {
 void SqlCall::fail(const Status& status) {
   const std::string text = std::string(name_) + ": " + status.message();
   sqlite3_result_error(context_, text.c_str(), static_cast<int>(text.size()));
-  if (status.code() == StatusCode::kCancelled) sqlite3_result_error_code(context_, SQLITE_INTERRUPT);
+  if (status.code() == StatusCode::kCancelled)
+    sqlite3_result_error_code(context_, SQLITE_INTERRUPT);
 }
 
 }  // namespace litestream

@@ -72,8 +72,8 @@ Result<Rows> databases_rows(const TableQuery& query) {
       if (status.page_size_bytes != 0) page_size = int64_t{status.page_size_bytes};
       replicating = status.phase == ReplicatorStatus::Phase::kRunning ? 1 : 0;
     }
-    rows->push_back({source.database, source.replica_name, source.type, source.url, page_size,
-                     replicating});
+    rows->push_back(
+        {source.database, source.replica_name, source.type, source.url, page_size, replicating});
     return Status();
   });
 }
@@ -152,9 +152,19 @@ Result<Rows> status_rows(const TableQuery& query) {
   return rows_of_sources(query, [](const ReplicaSource& source, Rows* rows) {
     if (source.replicator == nullptr) {
       const bool there = identity_of(resolved_path(source.database)).exists();
-      rows->push_back({source.database, source.replica_name,
-                       there ? "not initialized" : "no database", {}, {}, {}, {}, {}, {}, {}, {},
-                       "async", {}});
+      rows->push_back({source.database,
+                       source.replica_name,
+                       there ? "not initialized" : "no database",
+                       {},
+                       {},
+                       {},
+                       {},
+                       {},
+                       {},
+                       {},
+                       {},
+                       "async",
+                       {}});
       return Status();
     }
     const ReplicatorStatus status = source.replicator->status();
@@ -210,9 +220,8 @@ Result<Rows> plan_rows(const TableQuery& query) {
       rows->push_back({source.database, source.replica_name,
                        query.txid ? TableValue(*query.txid) : TableValue(),
                        query.timestamp ? TableValue(*query.timestamp) : TableValue(), ++step,
-                       int64_t{file.level}, format_txid(file.min_txid),
-                       format_txid(file.max_txid), count_value(file.size_bytes),
-                       source.store->path_of(file)});
+                       int64_t{file.level}, format_txid(file.min_txid), format_txid(file.max_txid),
+                       count_value(file.size_bytes), source.store->path_of(file)});
     }
     return {};
   });
@@ -225,10 +234,14 @@ const TableDefinition kTables[] = {
     {"litestream_databases", kSchema_litestream_databases, {0, 1, -1, -1, -1}, databases_rows},
     {"litestream_ltx", kSchema_litestream_ltx, {0, 1, 2, -1, -1}, ltx_rows},
     {"litestream_snapshots", kSchema_litestream_snapshots, {0, 1, -1, -1, -1}, snapshots_rows},
-    {"litestream_generations", kSchema_litestream_generations, {0, 1, -1, -1, -1},
+    {"litestream_generations",
+     kSchema_litestream_generations,
+     {0, 1, -1, -1, -1},
      generations_rows},
     {"litestream_status", kSchema_litestream_status, {0, 1, -1, -1, -1}, status_rows},
-    {"litestream_restore_points", kSchema_litestream_restore_points, {0, 1, -1, -1, -1},
+    {"litestream_restore_points",
+     kSchema_litestream_restore_points,
+     {0, 1, -1, -1, -1},
      restore_points_rows},
     {"litestream_plan", kSchema_litestream_plan, {0, 1, -1, 2, 3}, plan_rows},
     {nullptr, nullptr, {-1, -1, -1, -1, -1}, nullptr},

@@ -58,8 +58,10 @@ void require_prefix(ReplicatedDatabase& database, const std::string& txid, uint6
 // Database-sized: as many pages as the whole database, while the transactions since are few.
 void require_no_database_sized_l0(ReplicatedDatabase& database) {
   SqliteDb db(":memory:");
-  const auto largest = db.integer("SELECT coalesce(max(size), 0) FROM litestream_ltx WHERE "
-                                  "database = '" + database.url() + "' AND level = 0");
+  const auto largest = db.integer(
+      "SELECT coalesce(max(size), 0) FROM litestream_ltx WHERE "
+      "database = '" +
+      database.url() + "' AND level = 0");
   const auto source = static_cast<int64_t>(std::filesystem::file_size(database.path()));
   INFO("largest L0 " << largest << " of " << source);
   REQUIRE(largest < source);
@@ -146,8 +148,10 @@ TEST_CASE("VACUUM, shrinking and growing restore byte for byte at every point", 
   db.exec("VACUUM");
   remember();
   // Shrink and grow within one L0 file.
-  db.exec("DELETE FROM t WHERE id > 50; VACUUM;"
-          "INSERT INTO t SELECT value, randomblob(700) FROM " + series(1000, 2000));
+  db.exec(
+      "DELETE FROM t WHERE id > 50; VACUUM;"
+      "INSERT INTO t SELECT value, randomblob(700) FROM " +
+      series(1000, 2000));
   remember();
   db.exec("DROP TABLE t; VACUUM; CREATE TABLE t(id INTEGER PRIMARY KEY, data BLOB)");
   remember();
