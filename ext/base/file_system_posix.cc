@@ -13,8 +13,7 @@
 #include "ext/base/limits.h"
 
 #if !defined(__linux__) || !defined(F_OFD_SETLK)
-#error \
-    "litestream_ext needs Linux with glibc (OFD locks, inotify, /proc); other systems are not supported yet"
+#error "litestream_ext needs Linux with glibc: OFD locks, inotify, /proc"
 #endif
 
 namespace litestream {

@@ -176,7 +176,7 @@ class ConfigReader {
   // A path that is not empty and no URL, with "~/" replaced by the home folder.
   Result<std::string> read_path(const DocumentNode& item) {
     LS_ASSIGN_OR_RETURN(std::string path, read_text(source_, item, kPathBytesMax));
-    if (is_url(path)) return source_.key_error(item, "must be a path, not a URL");
+    if (is_replica_url(path)) return source_.key_error(item, "must be a path, not a URL");
     if (path == "~" || path.starts_with("~/")) {
       const EnvLookup lookup = env_ ? env_ : process_environment();
       const std::optional<std::string> home = lookup("HOME");

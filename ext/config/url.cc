@@ -159,7 +159,7 @@ std::string redact_query(std::string_view query) {
 
 }  // namespace
 
-bool is_url(std::string_view text) { return scheme_length(text) > 0; }
+bool is_replica_url(std::string_view text) { return scheme_length(text) > 0; }
 
 Result<ReplicaUrl> parse_replica_url(std::string_view text) {
   if (text.size() > kUrlBytesMax) {

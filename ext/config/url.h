@@ -44,6 +44,6 @@ Result<std::string> absolute_path(std::string_view path);
 std::string redact_url(std::string_view text);
 
 // Whether `text` begins with "<scheme>://".
-bool is_url(std::string_view text);
+bool is_replica_url(std::string_view text);
 
 }  // namespace litestream

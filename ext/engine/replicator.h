@@ -8,6 +8,7 @@
 // Errors are sticky in status().last_error until the next success of the same thing.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -22,17 +23,24 @@
 #include "ext/engine/options.h"
 #include "ext/engine/source_database.h"
 #include "ext/engine/start_job.h"
-#include "ext/engine/worker_pool.h"
+#include "ext/engine/job_pool.h"
 #include "ext/store/ltx_store.h"
 
 namespace litestream {
 
 inline constexpr int64_t kNeverMs = INT64_MAX;
 
+// Between tries of what failed: 0.2 s, doubled up to half a minute.
+inline constexpr int64_t kBackoffFirstMs = 200;
+inline constexpr int64_t kBackoffMaxMs = 30'000;
+constexpr int64_t next_backoff_ms(int64_t backoff_ms) {
+  return std::min(kBackoffMaxMs, std::max(kBackoffFirstMs, backoff_ms * 2));
+}
+
 struct ReplicatorParts {
   FileSystem* fs = nullptr;
   const Clock* clock = nullptr;
-  WorkerPool* pool = nullptr;
+  JobRunner* jobs = nullptr;
   std::function<void()> wake;  // makes the replicator thread call step() soon; noexcept in effect
   DatabaseOptions options;
   std::string database_path;  // absolute

@@ -16,15 +16,9 @@ constexpr int64_t kParkDelayMs = 1000;      // without commits: idle
 constexpr int64_t kVerifyIntervalMs = 10'000;
 constexpr int64_t kOpenRetryMs = 1000;
 constexpr int64_t kFirstStartPatienceMs = 10'000;
-constexpr int64_t kBackoffFirstMs = 200;
-constexpr int64_t kBackoffMaxMs = 30'000;
 // A file event comes before its commit is published; look again while that may take an fsync.
 constexpr int64_t kRecheckMs[] = {100, 300, 1000};
 constexpr uint64_t kPagesEveryFiles = 64;
-
-int64_t doubled(int64_t backoff_ms) {
-  return std::min(kBackoffMaxMs, std::max(kBackoffFirstMs, backoff_ms * 2));
-}
 
 // All databases of a process verify in the same wake-up.
 int64_t next_verify(int64_t now_ms) { return (now_ms / kVerifyIntervalMs + 1) * kVerifyIntervalMs; }
@@ -98,7 +92,7 @@ void Replicator::fail_or_retry(int64_t now_ms, const Status& status) {
     fail(status);
     return;
   }
-  open_backoff_ms_ = doubled(open_backoff_ms_);
+  open_backoff_ms_ = next_backoff_ms(open_backoff_ms_);
   open_retry_ms_ = now_ms + open_backoff_ms_;
 }
 
@@ -130,7 +124,7 @@ Status Replicator::open_source() {
     status_.page_size_bytes = parts_.source->page_size_bytes();
   }
   std::shared_ptr<SourceReader> shared = std::move(reader);
-  const bool submitted = parts_.pool->submit(
+  const bool submitted = parts_.jobs->submit(
       [self = shared_from_this(), shared = std::move(shared), marked_at_ms]() mutable {
         self->run_start_job(std::move(shared), marked_at_ms);
       });
@@ -221,7 +215,7 @@ void Replicator::step_capture(int64_t now_ms) {
     resync(status);
     return;
   }
-  error_backoff_ms_ = doubled(error_backoff_ms_);
+  error_backoff_ms_ = next_backoff_ms(error_backoff_ms_);
   capture_due_ms_ = now_ms + error_backoff_ms_;
   if (status.code() != StatusCode::kBusy) set_error(status);
 }
@@ -255,7 +249,7 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
     const Status flushed = flush_now();
     if (!flushed.ok()) {
       set_error(flushed);
-      capture_due_ms_ = now_ms + doubled(error_backoff_ms_);
+      capture_due_ms_ = now_ms + next_backoff_ms(error_backoff_ms_);
     }
   }
   const bool can_park = !parked_ && index_.backfill_count == index_.mx_frame;
@@ -300,7 +294,7 @@ void Replicator::step_barrier(int64_t now_ms) {
   if (index.ok()) index_ = *index;
   // A reader in the way: not again before the WAL has grown by as much once more.
   barrier_threshold_.store(done ? page_count_min : int64_t{index_.mx_frame} + page_count_min);
-  park_backoff_ms_ = done ? 0 : doubled(park_backoff_ms_);
+  park_backoff_ms_ = done ? 0 : next_backoff_ms(park_backoff_ms_);
   park_due_ms_ = done ? kNeverMs : now_ms + std::max(kParkDelayMs, park_backoff_ms_);
   wal_since_ms_ = done ? kNeverMs : now_ms;
   if (done) parked_ = true;
@@ -323,7 +317,7 @@ void Replicator::step_flush(int64_t now_ms) {
   const Status flushed = flush_now();
   if (flushed.ok()) return;
   set_error(flushed);
-  error_backoff_ms_ = doubled(error_backoff_ms_);
+  error_backoff_ms_ = next_backoff_ms(error_backoff_ms_);
   flush_due_ms_ = now_ms + error_backoff_ms_;
   if (flushed.code() == StatusCode::kPositionMismatch) resync(flushed);
 }
@@ -382,7 +376,7 @@ void Replicator::step_upload(int64_t now_ms) {
       fail(*result);
       return;
     }
-    upload_backoff_ms_ = doubled(upload_backoff_ms_);
+    upload_backoff_ms_ = next_backoff_ms(upload_backoff_ms_);
     upload_due_ms_ = now_ms + upload_backoff_ms_;
   }
   if (now_ms < upload_due_ms_) return;
@@ -396,7 +390,7 @@ void Replicator::step_upload(int64_t now_ms) {
     upload_running_ = true;
   }
   const Txid keep_after = pages_txid_;
-  if (parts_.pool->submit([self = shared_from_this(), newest, keep_after] {
+  if (parts_.jobs->submit([self = shared_from_this(), newest, keep_after] {
         self->run_upload_job(newest, keep_after);
       })) {
     return;
@@ -419,7 +413,7 @@ void Replicator::step_snapshot(int64_t now_ms) {
   if (result) {
     if (!result->ok()) {
       set_error(*result);
-      upload_backoff_ms_ = doubled(upload_backoff_ms_);
+      upload_backoff_ms_ = next_backoff_ms(upload_backoff_ms_);
       upload_due_ms_ = now_ms + upload_backoff_ms_;
       healing = false;
     }
@@ -453,7 +447,7 @@ Status Replicator::begin_snapshot() {
   }
   capture_due_ms_ = parts_.clock->monotonic_ms() + kCaptureDelayMs;
   std::shared_ptr<SourceReader> shared = std::move(reader);
-  if (parts_.pool->submit([self = shared_from_this(), shared = std::move(shared), txid,
+  if (parts_.jobs->submit([self = shared_from_this(), shared = std::move(shared), txid,
                            marked_at_ms, after]() mutable {
         self->run_snapshot_job(std::move(shared), txid, marked_at_ms, after);
       })) {
@@ -462,149 +456,6 @@ Status Replicator::begin_snapshot() {
   const std::lock_guard lock(mutex_);
   snapshot_running_ = false;
   return unavailable("no thread could be started");
-}
-
-// ---------------------------------------------------------------- trouble
-
-// The position no longer leads anywhere: let go, open again, compare pages.
-void Replicator::resync(const Status& why) {
-  log_message(LogLevel::kWarning,
-              "litestream: " + parts_.database_path + ": resynchronising: " + why.message());
-  set_error(why);
-  close_source(false);
-  const int64_t now_ms = parts_.clock->monotonic_ms();
-  open_backoff_ms_ = doubled(open_backoff_ms_);
-  open_retry_ms_ = now_ms + open_backoff_ms_;
-  set_phase(Phase::kOpening);
-}
-
-void Replicator::fail(const Status& why) {
-  log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + why.message());
-  set_error(why);
-  close_source(false);
-  owner_lock_.reset();
-  const std::lock_guard lock(mutex_);
-  fatal_ = true;
-  fatal_status_ = why;
-  status_.phase = Phase::kFailed;
-  changed_.notify_all();
-}
-
-void Replicator::close_source(bool captured_all) {
-  owns_.store(false, std::memory_order_release);
-  capture_.reset();
-  if (source_open_) parts_.source->close(captured_all);
-  source_open_ = false;
-  parked_ = false;
-  capture_due_ms_ = flush_due_ms_ = park_due_ms_ = wal_since_ms_ = kNeverMs;
-}
-
-void Replicator::set_error(const Status& status) {
-  const std::lock_guard lock(mutex_);
-  if (status_.last_error != status.message()) {
-    log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + status.message());
-  }
-  status_.last_error = status.message();
-}
-
-void Replicator::clear_error() {
-  const std::lock_guard lock(mutex_);
-  status_.last_error.clear();
-}
-
-void Replicator::set_phase(Phase phase) {
-  const std::lock_guard lock(mutex_);
-  status_.phase = phase;
-  changed_.notify_all();
-}
-
-void Replicator::publish() {
-  const std::lock_guard lock(mutex_);
-  if (capture_ != nullptr) {
-    status_.local_txid = capture_->captured().txid;
-    const uint64_t frame_bytes = uint64_t{status_.page_size_bytes} + kWalFrameHeaderBytes;
-    status_.wal_size_bytes =
-        index_.mx_frame == 0 ? 0 : kWalHeaderBytes + index_.mx_frame * frame_bytes;
-  }
-  status_.replica_txid = replica_newest_;
-  status_.spool_size_bytes = spool_bytes_;
-  changed_.notify_all();
-}
-
-// ---------------------------------------------------------------- stopping
-
-bool Replicator::everything_sent() const {
-  const std::lock_guard lock(mutex_);
-  if (needs_snapshot_) return false;
-  return capture_ == nullptr || replica_newest_ >= capture_->written().txid;
-}
-
-void Replicator::step_stop(int64_t now_ms) {
-  int64_t deadline;
-  bool busy_jobs;
-  {
-    const std::lock_guard lock(mutex_);
-    deadline = stop_deadline_ms_;
-    busy_jobs = start_running_ || snapshot_running_ || upload_running_;
-  }
-  const bool late = now_ms >= deadline;
-  if (late) cancel_jobs_.store(true);
-  if (capture_ == nullptr && !late) {
-    if (busy_jobs) return;
-    adopt_start();
-  }
-  if (capture_ != nullptr && !late) {
-    auto outcome = capture_->run();
-    if (outcome.ok() && outcome->commit_count > 0) commit_time_ms_ = parts_.clock->wall_ms();
-    if (outcome.ok()) (void)flush_now().ok();
-    if (capture_->may_advance()) (void)parts_.source->advance().ok();
-    step_snapshot(now_ms);
-    if (capture_ != nullptr) step_upload(now_ms);
-    if (capture_ == nullptr) return;
-    if (!everything_sent()) return;
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    busy_jobs = start_running_ || snapshot_running_ || upload_running_;
-  }
-  if (busy_jobs && !late) return;
-  finish_stop();
-}
-
-void Replicator::finish_stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!stop_wanted_) return;  // a connection came back in time
-    stop_committed_ = true;
-  }
-  bool captured_all = false;
-  if (capture_ != nullptr) {
-    auto outcome = park(*parts_.source, *capture_);
-    (void)flush_now().ok();
-    captured_all = outcome.ok() && *outcome == BarrierOutcome::kDone && !capture_->has_pending();
-    save_local(true);
-    if (captured_all) {
-      LocalState state;
-      state.position = capture_->written();
-      record_clean_file(&state);
-    }
-  }
-  publish();
-  close_source(captured_all);
-  owner_lock_.reset();
-  set_phase(Phase::kStopped);
-}
-
-// Taken while the mark is parked: nobody can change the database file before we let go of it.
-void Replicator::record_clean_file(LocalState* state) {
-  auto clean = clean_file_of(*parts_.fs, parts_.database_path, capture_->sums().sum_of(1),
-                             parts_.clock->wall_ms());
-  if (!clean.ok()) return;
-  state->page_size_bytes = capture_->sums().page_size_bytes();
-  state->database_checksum = capture_->sums().database_checksum();
-  state->replica_url = parts_.replica->url();
-  state->clean = *clean;
-  (void)save_state(*parts_.fs, state_path_, *state).ok();
 }
 
 }  // namespace litestream

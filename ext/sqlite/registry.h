@@ -18,7 +18,7 @@
 #include "ext/config/litestream_yml.h"
 #include "ext/engine/replicator.h"
 #include "ext/engine/replicator_thread.h"
-#include "ext/engine/worker_pool.h"
+#include "ext/engine/job_pool.h"
 
 namespace litestream {
 
@@ -128,7 +128,7 @@ class Registry {
   std::vector<std::unique_ptr<Running>> running_;
   // What to start again when a connection opens after the last one had closed.
   std::vector<std::pair<DatabaseIdentity, StartRequest>> armed_;
-  WorkerPool pool_;
+  JobPool pool_;
   ReplicatorThread thread_;
 };
 

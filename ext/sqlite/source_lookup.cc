@@ -53,7 +53,7 @@ Result<std::vector<ReplicaSource>> all_replica_sources() {
 
 Result<std::vector<ReplicaSource>> replica_sources_of(const std::string& database) {
   std::vector<ReplicaSource> sources;
-  if (is_url(database)) {
+  if (is_replica_url(database)) {
     LS_ASSIGN_OR_RETURN(const ReplicaUrl url, parse_replica_url(database));
     ReplicaOptions replica;
     replica.name = replica.type = url.scheme;

@@ -11,7 +11,7 @@
 #include "ext/base/limits.h"
 #include "ext/engine/restore_plan.h"
 #include "ext/sqlite/source_lookup.h"
-#include "table_schemas.h"
+#include "sql/table_schemas.h"
 
 namespace litestream {
 namespace {

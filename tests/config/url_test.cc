@@ -44,8 +44,8 @@ TEST_CASE("url: what is none, without repeating it") {
   }
   const std::string long_url = "file:///" + std::string(kUrlBytesMax, 'x');
   REQUIRE(parse_replica_url(long_url).status().code() == StatusCode::kInvalidArgument);
-  REQUIRE(is_url("file:///a"));
-  REQUIRE_FALSE(is_url("/a://b"));
+  REQUIRE(is_replica_url("file:///a"));
+  REQUIRE_FALSE(is_replica_url("/a://b"));
 }
 
 TEST_CASE("url: schemes we have, will have, and never heard of") {

@@ -1,5 +1,5 @@
-// Starting, stopping, coming back: what the replica gains each time, and that nothing is snapshotted
-// twice or written into the user's database.
+// Starting, stopping, coming back: what the replica gains each time, and that there is no second
+// snapshot and nothing is written into the user's database.
 #include <filesystem>
 
 #include "tests/sqlite/replicated_database.h"
@@ -156,7 +156,9 @@ TEST_CASE("a snapshot on demand holds its TXID exactly while a writer goes on", 
   std::atomic<bool> stop{false};
   std::thread writer([&] {
     const auto connection = database.connect();
-    while (!stop) connection->exec("UPDATE t SET a = randomblob(900) WHERE rowid = abs(random()) % 2000");
+    while (!stop) {
+      connection->exec("UPDATE t SET a = randomblob(900) WHERE rowid = abs(random()) % 2000");
+    }
   });
   std::vector<std::string> txids;
   for (int i = 0; i < 5; ++i) txids.push_back(database.main().text("SELECT litestream_snapshot()"));

@@ -1,4 +1,4 @@
-#include "ext/engine/worker_pool.h"
+#include "ext/engine/job_pool.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -25,7 +25,7 @@ bool start_thread(std::thread* thread, std::function<void()> body) noexcept {
   return started;
 }
 
-WorkerPool::~WorkerPool() {
+JobPool::~JobPool() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -37,7 +37,7 @@ WorkerPool::~WorkerPool() {
   }
 }
 
-bool WorkerPool::submit(std::function<void()> job) noexcept {
+bool JobPool::submit(std::function<void()> job) noexcept {
   try {
     const std::lock_guard lock(mutex_);
     if (stopping_) return false;
@@ -55,7 +55,7 @@ bool WorkerPool::submit(std::function<void()> job) noexcept {
   return true;
 }
 
-void WorkerPool::abandon() noexcept {
+void JobPool::abandon() noexcept {
   const std::lock_guard lock(mutex_);
   stopping_ = true;
   jobs_.clear();
@@ -63,7 +63,7 @@ void WorkerPool::abandon() noexcept {
   threads_.clear();
 }
 
-void WorkerPool::run() noexcept {
+void JobPool::run() noexcept {
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_count_;

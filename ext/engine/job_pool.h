@@ -14,17 +14,25 @@
 
 namespace litestream {
 
-class WorkerPool {
+// Where jobs go; tests run them one by one instead.
+class JobRunner {
+ public:
+  virtual ~JobRunner() = default;
+  // False: the job will not run. A job must not throw; what it throws all the same is swallowed.
+  virtual bool submit(std::function<void()> job) noexcept = 0;
+};
+
+class JobPool final : public JobRunner {
  public:
   static constexpr size_t kThreadsMax = 3;
-  WorkerPool() = default;
-  ~WorkerPool();  // waits for running jobs, drops queued ones
-  WorkerPool(const WorkerPool&) = delete;
-  WorkerPool& operator=(const WorkerPool&) = delete;
+  JobPool() = default;
+  ~JobPool() override;  // waits for running jobs, drops queued ones
+  JobPool(const JobPool&) = delete;
+  JobPool& operator=(const JobPool&) = delete;
 
   // False when the pool is stopping or no thread can be made and none exists: the job will not
-  // run. A job must not throw; what it throws all the same is swallowed.
-  bool submit(std::function<void()> job) noexcept;
+  // run.
+  bool submit(std::function<void()> job) noexcept override;
   // Leaves running threads alone and forgets them: for the end of a process that cannot wait.
   void abandon() noexcept;
 

@@ -1,0 +1,152 @@
+// How a replicator gets out of trouble, and how it lets go of its database. Replicator thread.
+#include <algorithm>
+
+#include "ext/base/log.h"
+#include "ext/engine/replicator.h"
+
+namespace litestream {
+
+// ---------------------------------------------------------------- trouble
+
+// The position no longer leads anywhere: let go, open again, compare pages.
+void Replicator::resync(const Status& why) {
+  log_message(LogLevel::kWarning,
+              "litestream: " + parts_.database_path + ": resynchronising: " + why.message());
+  set_error(why);
+  close_source(false);
+  const int64_t now_ms = parts_.clock->monotonic_ms();
+  open_backoff_ms_ = next_backoff_ms(open_backoff_ms_);
+  open_retry_ms_ = now_ms + open_backoff_ms_;
+  set_phase(Phase::kOpening);
+}
+
+void Replicator::fail(const Status& why) {
+  log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + why.message());
+  set_error(why);
+  close_source(false);
+  owner_lock_.reset();
+  const std::lock_guard lock(mutex_);
+  fatal_ = true;
+  fatal_status_ = why;
+  status_.phase = Phase::kFailed;
+  changed_.notify_all();
+}
+
+void Replicator::close_source(bool captured_all) {
+  owns_.store(false, std::memory_order_release);
+  capture_.reset();
+  if (source_open_) parts_.source->close(captured_all);
+  source_open_ = false;
+  parked_ = false;
+  capture_due_ms_ = flush_due_ms_ = park_due_ms_ = wal_since_ms_ = kNeverMs;
+}
+
+void Replicator::set_error(const Status& status) {
+  const std::lock_guard lock(mutex_);
+  if (status_.last_error != status.message()) {
+    log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + status.message());
+  }
+  status_.last_error = status.message();
+}
+
+void Replicator::clear_error() {
+  const std::lock_guard lock(mutex_);
+  status_.last_error.clear();
+}
+
+void Replicator::set_phase(Phase phase) {
+  const std::lock_guard lock(mutex_);
+  status_.phase = phase;
+  changed_.notify_all();
+}
+
+void Replicator::publish() {
+  const std::lock_guard lock(mutex_);
+  if (capture_ != nullptr) {
+    status_.local_txid = capture_->captured().txid;
+    const uint64_t frame_bytes = uint64_t{status_.page_size_bytes} + kWalFrameHeaderBytes;
+    status_.wal_size_bytes =
+        index_.mx_frame == 0 ? 0 : kWalHeaderBytes + index_.mx_frame * frame_bytes;
+  }
+  status_.replica_txid = replica_newest_;
+  status_.spool_size_bytes = spool_bytes_;
+  changed_.notify_all();
+}
+
+// ---------------------------------------------------------------- stopping
+
+bool Replicator::everything_sent() const {
+  const std::lock_guard lock(mutex_);
+  if (needs_snapshot_) return false;
+  return capture_ == nullptr || replica_newest_ >= capture_->written().txid;
+}
+
+void Replicator::step_stop(int64_t now_ms) {
+  int64_t deadline;
+  bool busy_jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    deadline = stop_deadline_ms_;
+    busy_jobs = start_running_ || snapshot_running_ || upload_running_;
+  }
+  const bool late = now_ms >= deadline;
+  if (late) cancel_jobs_.store(true);
+  if (capture_ == nullptr && !late) {
+    if (busy_jobs) return;
+    adopt_start();
+  }
+  if (capture_ != nullptr && !late) {
+    auto outcome = capture_->run();
+    if (outcome.ok() && outcome->commit_count > 0) commit_time_ms_ = parts_.clock->wall_ms();
+    if (outcome.ok()) (void)flush_now().ok();
+    if (capture_->may_advance()) (void)parts_.source->advance().ok();
+    step_snapshot(now_ms);
+    if (capture_ != nullptr) step_upload(now_ms);
+    if (capture_ == nullptr) return;
+    if (!everything_sent()) return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    busy_jobs = start_running_ || snapshot_running_ || upload_running_;
+  }
+  if (busy_jobs && !late) return;
+  finish_stop();
+}
+
+void Replicator::finish_stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stop_wanted_) return;  // a connection came back in time
+    stop_committed_ = true;
+  }
+  bool captured_all = false;
+  if (capture_ != nullptr) {
+    auto outcome = park(*parts_.source, *capture_);
+    (void)flush_now().ok();
+    captured_all = outcome.ok() && *outcome == BarrierOutcome::kDone && !capture_->has_pending();
+    save_local(true);
+    if (captured_all) {
+      LocalState state;
+      state.position = capture_->written();
+      record_clean_file(&state);
+    }
+  }
+  publish();
+  close_source(captured_all);
+  owner_lock_.reset();
+  set_phase(Phase::kStopped);
+}
+
+// Taken while the mark is parked: nobody can change the database file before we let go of it.
+void Replicator::record_clean_file(LocalState* state) {
+  auto clean = clean_file_of(*parts_.fs, parts_.database_path, capture_->sums().sum_of(1),
+                             parts_.clock->wall_ms());
+  if (!clean.ok()) return;
+  state->page_size_bytes = capture_->sums().page_size_bytes();
+  state->database_checksum = capture_->sums().database_checksum();
+  state->replica_url = parts_.replica->url();
+  state->clean = *clean;
+  (void)save_state(*parts_.fs, state_path_, *state).ok();
+}
+
+}  // namespace litestream

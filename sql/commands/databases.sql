@@ -1,0 +1,1 @@
+SELECT path, replica, url FROM litestream_databases;

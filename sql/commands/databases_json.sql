@@ -1,0 +1,1 @@
+SELECT path, replica FROM litestream_databases;

@@ -1,0 +1,1 @@
+SELECT replica, txid, size, created_at FROM litestream_snapshots WHERE database = :database;

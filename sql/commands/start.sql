@@ -1,0 +1,2 @@
+-- Starts replicating one database of the configuration.
+SELECT litestream_start(:database) AS txid;

@@ -1,0 +1,1 @@
+SELECT litestream_version() AS version;

@@ -1,0 +1,21 @@
+-- title: Write a snapshot
+-- description: Writes a snapshot (a complete copy) of a database to its replica now, so that later restores
+--   need fewer files. Only for databases this server replicates; the database itself is not changed.
+-- input: {
+--   "type": "object",
+--   "properties": {
+--     "database": {"type": "string", "description": "Path of a database as litestream_databases shows it"}
+--   },
+--   "required": ["database"],
+--   "additionalProperties": false
+--   }
+-- output: {
+--   "type": "object",
+--   "properties": {
+--     "txid": {"type": "string", "description": "Transaction the snapshot contains, 16 hexadecimal digits"}
+--   },
+--   "required": ["txid"],
+--   "additionalProperties": false
+--   }
+-- annotations: {"readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}
+SELECT json_object('txid', litestream_snapshot(:database));

@@ -1,0 +1,23 @@
+-- title: Sync now
+-- description: Captures what is committed in a database right now, uploads it and waits until it is on the
+--   replica. Only for databases this server replicates; it writes to the replica, never to the
+--   database.
+-- input: {
+--   "type": "object",
+--   "properties": {
+--     "database": {"type": "string", "description": "Path of a database as litestream_databases shows it"},
+--     "timeout_ms": {"type": "integer", "minimum": 1, "maximum": 600000, "description": "Give up waiting after this time (default 30000)"}
+--   },
+--   "required": ["database"],
+--   "additionalProperties": false
+--   }
+-- output: {
+--   "type": "object",
+--   "properties": {
+--     "txid": {"type": "string", "description": "Newest transaction on the replica, 16 hexadecimal digits"}
+--   },
+--   "required": ["txid"],
+--   "additionalProperties": false
+--   }
+-- annotations: {"readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}
+SELECT json_object('txid', litestream_sync(:database, coalesce(:timeout_ms, 30000)));

@@ -1,0 +1,11 @@
+-- title: Version
+-- description: Tells the version of litestream that answers.
+-- input: {"type": "object", "properties": {}, "additionalProperties": false}
+-- output: {
+--   "type": "object",
+--   "properties": {"version": {"type": "string"}},
+--   "required": ["version"],
+--   "additionalProperties": false
+--   }
+-- annotations: {"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}
+SELECT json_object('version', litestream_version());

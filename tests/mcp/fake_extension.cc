@@ -1,0 +1,190 @@
+#include "tests/mcp/fake_extension.h"
+
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <sstream>
+
+#include "tests/mcp/fake_tables.h"
+
+struct sqlite3_api_routines;
+
+namespace litestream::test {
+namespace {
+
+struct FakeState {
+  std::mutex mutex;
+  std::vector<std::string> databases;
+  std::map<std::string, std::string> values;
+  bool restore_writes = true;
+};
+
+FakeState& state() {
+  static FakeState instance;
+  return instance;
+}
+
+std::string text_of(sqlite3_value* value) {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
+  return text == nullptr ? "" : text;
+}
+
+void answer(sqlite3_context* context, const std::string& text) {
+  sqlite3_result_text(context, text.c_str(), -1, SQLITE_TRANSIENT);
+}
+
+void fail(sqlite3_context* context, const std::string& text) {
+  sqlite3_result_error(context, text.c_str(), -1);
+}
+
+constexpr const char* kNewestTxid = "0000000000000003";
+
+void version(sqlite3_context* context, int, sqlite3_value**) { answer(context, "0.1.0"); }
+
+void config(sqlite3_context* context, int, sqlite3_value** arguments) {
+  const std::string path = text_of(arguments[0]);
+  std::ifstream in(path);
+  std::vector<std::string> databases;
+  std::map<std::string, std::string> values = {{"config-path", path}};
+  std::string line;
+  for (int number = 1; std::getline(in, line); ++number) {
+    std::istringstream words(line);
+    std::string key, value;
+    words >> key >> value;
+    if (key == "db") {
+      databases.push_back(value);
+    } else if (key == "mcp-addr" || key == "log-level") {
+      values[key] = value;
+    } else {
+      return fail(context, "litestream_config: " + path + ":" + std::to_string(number) +
+                               ": unknown key \"" + key + "\"");
+    }
+  }
+  const std::lock_guard lock(state().mutex);
+  state().databases = databases;
+  state().values = values;
+  sqlite3_result_int64(context, static_cast<sqlite3_int64>(databases.size()));
+}
+
+void config_value(sqlite3_context* context, int, sqlite3_value** arguments) {
+  const std::lock_guard lock(state().mutex);
+  const auto found = state().values.find(text_of(arguments[0]));
+  if (found != state().values.end()) answer(context, found->second);
+}
+
+void replicate(sqlite3_context* context, int, sqlite3_value** arguments) {
+  const std::string url = text_of(arguments[0]);
+  if (url.find("://") == std::string::npos) {
+    return fail(context, "litestream_replicate: not a URL: " + url);
+  }
+  sqlite3_log(SQLITE_NOTICE, "litestream: fake replication");
+  answer(context, url);
+}
+
+void txid(sqlite3_context* context, int count, sqlite3_value** arguments) {
+  const std::string database = count > 0 ? text_of(arguments[0]) : "";
+  if (database.find("missing") != std::string::npos) {
+    return fail(context, "litestream_start: no such database: " + database);
+  }
+  answer(context, kNewestTxid);
+}
+
+// Runs until somebody interrupts the connection.
+void wait_for_interrupt(sqlite3_context* context) {
+  sqlite3* connection = sqlite3_context_db_handle(context);
+  while (sqlite3_exec(connection, "SELECT 1", nullptr, nullptr, nullptr) != SQLITE_INTERRUPT) {
+    sqlite3_sleep(5);
+  }
+  sqlite3_result_error_code(context, SQLITE_INTERRUPT);
+}
+
+void restore(sqlite3_context* context, int count, sqlite3_value** arguments) {
+  const std::string source = text_of(arguments[0]);
+  const std::string output = text_of(arguments[1]);
+  const std::string options = count > 2 ? text_of(arguments[2]) : "{}";
+  bool writes = false;
+  {
+    const std::lock_guard lock(state().mutex);
+    writes = state().restore_writes;
+  }
+  if (writes && source.find("slow") != std::string::npos) return wait_for_interrupt(context);
+  std::error_code ignored;
+  if (std::filesystem::exists(output, ignored)) {
+    return fail(context, "litestream_restore: " + output + " exists; choose another output");
+  }
+  if (options.find("98765\"") != std::string::npos) {
+    return fail(context, "litestream_restore: TXIDs are hexadecimal, 16 digits");
+  }
+  if (writes) std::ofstream(output) << "restored";
+  answer(context,
+         "{\"restored_path\":\"" + output + "\",\"txid\":\"" + kNewestTxid + "\",\"size\":8}");
+}
+
+void stop(sqlite3_context* context, int count, sqlite3_value** arguments) {
+  if (count == 0 || text_of(arguments[0]).find("stuck") == std::string::npos) {
+    return txid(context, count, arguments);
+  }
+  sqlite3_log(SQLITE_NOTICE, "litestream: fake stop begins");
+  wait_for_interrupt(context);
+}
+
+struct FakeFunction {
+  const char* name;
+  int argument_count;
+  void (*function)(sqlite3_context*, int, sqlite3_value**);
+};
+
+constexpr FakeFunction kFunctions[] = {{"litestream_version", 0, version},
+                                       {"litestream_config", 1, config},
+                                       {"litestream_config_value", 1, config_value},
+                                       {"litestream_replicate", 1, replicate},
+                                       {"litestream_start", 1, txid},
+                                       {"litestream_stop", -1, stop},
+                                       {"litestream_sync", -1, txid},
+                                       {"litestream_txid", -1, txid},
+                                       {"litestream_snapshot", -1, txid},
+                                       {"litestream_restore", -1, restore}};
+
+}  // namespace
+
+std::vector<std::string> fake_databases() {
+  const std::lock_guard lock(state().mutex);
+  return state().databases;
+}
+
+void set_fake_databases(std::vector<std::string> paths) {
+  const std::lock_guard lock(state().mutex);
+  state().databases = std::move(paths);
+  state().values = {{"config-path", "/etc/fake.yml"}};
+}
+
+void forbid_fake_restore_writes() {
+  const std::lock_guard lock(state().mutex);
+  state().restore_writes = false;
+}
+
+}  // namespace litestream::test
+
+extern "C" int sqlite3_litestreamext_init(sqlite3* connection, char**,
+                                          const sqlite3_api_routines*) {
+  for (const auto& function : litestream::test::kFunctions) {
+    const int code = sqlite3_create_function_v2(connection, function.name, function.argument_count,
+                                                SQLITE_UTF8 | SQLITE_DIRECTONLY, nullptr,
+                                                function.function, nullptr, nullptr, nullptr);
+    if (code != SQLITE_OK) return code;
+  }
+  return litestream::test::register_fake_tables(connection);
+}
+
+namespace litestream::test {
+
+void install_fake_extension() {
+  static const int code =
+      sqlite3_auto_extension(reinterpret_cast<void (*)()>(sqlite3_litestreamext_init));
+  static_cast<void>(code);
+}
+
+}  // namespace litestream::test
