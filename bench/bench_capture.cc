@@ -115,7 +115,8 @@ void measure(const std::string& kind) {
       file_bytes = require(capture.flush(spool, 1)).size_bytes;
     }
   };
-  const Medians medians = alternate(capture_all, [&] { bare_lz4(pages); }, 11);
+  const Medians medians = alternate(
+      capture_all, [&] { bare_lz4(pages); }, 11);
   const double megabytes = double{kPages} * kPageSize * kRepeats / 1e6;
   print({"capture",
          megabytes / medians.subject_seconds,

@@ -40,8 +40,12 @@ int main() {
     for (size_t n = 0; n < kNumberCount; ++n) numbers[n].push_back(run_numbers[n]);
   }
   print({"load_time", median(numbers[kLoadMs]), "ms", 0, {{"runs", kRuns}}, {}});
-  print({"load_file", static_cast<double>(file_size_bytes(LITESTREAM_EXT_STRIPPED)) / 1048576,
-         "MiB", 0, {}, {{"file", "stripped"}}});
+  print({"load_file",
+         static_cast<double>(file_size_bytes(LITESTREAM_EXT_STRIPPED)) / 1048576,
+         "MiB",
+         0,
+         {},
+         {{"file", "stripped"}}});
   print({"load_resident", median(numbers[kLoadMib]), "MiB", 0, {{"runs", kRuns}}, {}});
   print({"replicating_resident", median(numbers[kReplicateMib]), "MiB", 0, {{"runs", kRuns}}, {}});
   print({"replicating_threads", median(numbers[kThreads]), "threads", 0, {{"runs", kRuns}}, {}});

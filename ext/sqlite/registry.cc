@@ -135,18 +135,20 @@ std::optional<DatabaseOptions> Registry::start_on_open(const DatabaseIdentity& i
   return std::nullopt;
 }
 
+bool Registry::is_same(const Running& running, const DatabaseIdentity& identity,
+                       const std::string& path) {
+  if (identity.exists() && running.identity.exists()) return running.identity == identity;
+  return running.path == path;
+}
+
 Registry::Running* Registry::find_running(const DatabaseIdentity& identity,
                                           const std::string& path) {
   for (const auto& running : running_) {
     if (running->replicator->letting_go()) continue;
-    if (identity.exists() ? running->identity == identity : running->path == path) {
-      return running.get();
-    }
-    // A file that did not exist when its replication was asked for.
-    if (identity.exists() && !running->identity.exists() && running->path == path) {
-      running->identity = identity;
-      return running.get();
-    }
+    if (!is_same(*running, identity, path)) continue;
+    // It may not have existed when its replication was asked for.
+    if (!running->identity.exists()) running->identity = identity;
+    return running.get();
   }
   return nullptr;
 }
@@ -223,7 +225,7 @@ Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request
   ReplicatorParts parts;
   parts.fs = &fs;
   parts.clock = &system_clock();
-  parts.pool = &pool_;
+  parts.jobs = &pool_;
   parts.wake = [weak = std::weak_ptr<ReplicatorThread::Slot>(slot)] {
     if (const auto alive = weak.lock()) alive->wake();
   };
@@ -272,8 +274,7 @@ std::vector<KnownDatabase> Registry::known() const {
       const std::string path = resolved_path(options.path);
       const DatabaseIdentity identity = identity_of(path);
       for (const auto& running : running_) {
-        const bool same = identity.exists() ? running->identity == identity : running->path == path;
-        if (!same || running->replicator->stopped()) continue;
+        if (!is_same(*running, identity, path) || running->replicator->stopped()) continue;
         row.replicator = running->replicator;
         row.options = running->replicator->options();
         shown.push_back(running.get());

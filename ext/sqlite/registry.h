@@ -114,6 +114,8 @@ class Registry {
   static void before_fork();
   static void after_fork_parent();
   static void after_fork_child();
+  static bool is_same(const Running& running, const DatabaseIdentity& identity,
+                      const std::string& path);
   Running* find_running(const DatabaseIdentity& identity, const std::string& path);
   void forget_stopped();
   Result<std::shared_ptr<Replicator>> create(const StartRequest& request);
