@@ -6,7 +6,8 @@ namespace litestream {
 namespace {
 
 // Interrupted statements stop within 200 ms.
-constexpr int kDrainTimeoutMs = 1000;
+constexpr int kDrainTryCount = 20;
+constexpr int kDrainTryMs = 50;
 
 }  // namespace
 
@@ -25,8 +26,10 @@ Result<std::unique_ptr<McpService>> McpService::start(const ListenAddress& addre
 void McpService::stop() {
   if (http_ == nullptr) return;
   http_->stop_listening();
-  pool_.shut_down();
-  http_->drain(kDrainTimeoutMs);
+  for (int i = 0; i < kDrainTryCount; ++i) {
+    pool_.shut_down();
+    if (http_->drain(kDrainTryMs)) return;
+  }
 }
 
 Result<std::unique_ptr<McpService>> start_mcp_service(const std::string& address,

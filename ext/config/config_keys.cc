@@ -20,22 +20,20 @@ constexpr std::string_view kTop[] = {"mcp-addr",
                                      "min-checkpoint-page-count",
                                      "truncate-page-n",
                                      "linger",
+                                     "durability",
+                                     "commit-timeout",
                                      "shutdown-sync-timeout",
                                      "logging"};
-constexpr std::string_view kDatabase[] = {"path",
-                                          "meta-path",
-                                          "checkpoint-interval",
-                                          "min-checkpoint-page-count",
-                                          "truncate-page-n",
-                                          "linger",
-                                          "shutdown-sync-timeout",
-                                          "replica",
-                                          "replicas"};
+constexpr std::string_view kDatabase[] = {
+    "path",    "meta-path",  "checkpoint-interval", "min-checkpoint-page-count", "truncate-page-n",
+    "linger",  "durability", "commit-timeout",      "shutdown-sync-timeout",     "replica",
+    "replicas"};
 constexpr std::string_view kReplica[] = {"url", "type", "path", "name", "sync-interval"};
 constexpr std::string_view kLogging[] = {"level"};
 constexpr std::string_view kOptionsJson[] = {
-    "sync-interval",   "meta-path", "checkpoint-interval",  "min-checkpoint-page-count",
-    "truncate-page-n", "linger",    "shutdown-sync-timeout"};
+    "sync-interval",   "meta-path", "checkpoint-interval",   "min-checkpoint-page-count",
+    "truncate-page-n", "linger",    "shutdown-sync-timeout", "durability",
+    "commit-timeout"};
 
 // What Litestream reads there besides.
 constexpr std::string_view kTopOfUpstream[] = {"addr",
@@ -81,13 +79,10 @@ constexpr std::string_view kReplicaOfUpstream[] = {
 constexpr std::string_view kLoggingOfUpstream[] = {"type", "stderr", "source"};
 
 // Ours, promised and not there yet.
-constexpr std::string_view kTopOfOurs[] = {"durability",          "commit-timeout",
-                                           "restore-granularity", "mcp-read-only",
-                                           "mcp-restore-dir",     "mcp-allow-overwrite",
-                                           "mcp-allow-urls",      "mcp-allowed-hosts",
-                                           "mcp-allowed-origins", "mcp-token"};
-constexpr std::string_view kDatabaseOfOurs[] = {"durability", "commit-timeout",
-                                                "restore-granularity"};
+constexpr std::string_view kTopOfOurs[] = {
+    "restore-granularity", "mcp-read-only",     "mcp-restore-dir",     "mcp-allow-overwrite",
+    "mcp-allow-urls",      "mcp-allowed-hosts", "mcp-allowed-origins", "mcp-token"};
+constexpr std::string_view kDatabaseOfOurs[] = {"restore-granularity"};
 
 struct Scope {
   const char* name;  // "... belongs <name>"

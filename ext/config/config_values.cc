@@ -18,6 +18,7 @@ constexpr NumberKey kNumberKeys[] = {
     {"checkpoint-interval", &DatabaseOptions::checkpoint_interval_ms, true},
     {"min-checkpoint-page-count", &DatabaseOptions::min_checkpoint_page_count, false},
     {"truncate-page-n", &DatabaseOptions::truncate_page_n, false},
+    {"commit-timeout", &DatabaseOptions::commit_timeout_ms, true},
     {"linger", &DatabaseOptions::linger_ms, true},
     {"shutdown-sync-timeout", &DatabaseOptions::shutdown_sync_timeout_ms, true},
 };
@@ -30,6 +31,7 @@ const NumberKey* find_number_key(std::string_view key) {
 }
 
 constexpr size_t kNumberBytesMax = 64;
+constexpr std::string_view kDurabilityKey = "durability";
 
 Result<int64_t> read_duration(const ConfigSource& source, const DocumentNode& value) {
   LS_ASSIGN_OR_RETURN(const std::string text, read_text(source, value, kNumberBytesMax));
@@ -49,6 +51,19 @@ Result<int64_t> read_count(const ConfigSource& source, const DocumentNode& value
     return source.key_error(value, "must be a whole number without quotes");
   }
   return count;
+}
+
+Status read_durability(const ConfigSource& source, const DocumentNode& value,
+                       DatabaseOptions* options) {
+  LS_ASSIGN_OR_RETURN(const std::string text, read_text(source, value, kNumberBytesMax));
+  if (text == "async") {
+    options->durability = Durability::kAsync;
+  } else if (text == "replica") {
+    options->durability = Durability::kReplica;
+  } else {
+    return source.key_error(value, "must be async or replica");
+  }
+  return {};
 }
 
 }  // namespace
@@ -101,10 +116,13 @@ Status require_map(const ConfigSource& source, const DocumentNode& value, KeySco
   return {};
 }
 
-bool is_number_key(std::string_view key) { return find_number_key(key) != nullptr; }
+bool is_option_key(std::string_view key) {
+  return key == kDurabilityKey || find_number_key(key) != nullptr;
+}
 
-Status read_number_option(const ConfigSource& source, const DocumentNode& value,
-                          DatabaseOptions* options) {
+Status read_option(const ConfigSource& source, const DocumentNode& value,
+                   DatabaseOptions* options) {
+  if (value.key == kDurabilityKey) return read_durability(source, value, options);
   const NumberKey* key = find_number_key(value.key);
   if (key == nullptr) return internal_error("no number option '" + value.key + "'");
   // On options of its own, so that a range error is this key's.

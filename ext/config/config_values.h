@@ -31,10 +31,10 @@ Result<std::string> read_text(const ConfigSource& source, const DocumentNode& va
 // A map all of whose keys check_key allows.
 Status require_map(const ConfigSource& source, const DocumentNode& value, KeyScope scope);
 
-// Whether `key` is one of the durations and counts of DatabaseOptions.
-bool is_number_key(std::string_view key);
+// Whether `key` is one of the durations, counts and choices of DatabaseOptions.
+bool is_option_key(std::string_view key);
 // Sets such an option, checked against its range.
-Status read_number_option(const ConfigSource& source, const DocumentNode& value,
-                          DatabaseOptions* options);
+Status read_option(const ConfigSource& source, const DocumentNode& value,
+                   DatabaseOptions* options);
 
 }  // namespace litestream

@@ -38,7 +38,7 @@ class ConfigReader {
   using Lines = std::map<std::string, int>;  // what must be unique, and where it was first
 
   Status read_top_key(const DocumentNode& item) {
-    if (is_number_key(item.key)) return read_number_option(source_, item, &defaults_);
+    if (is_option_key(item.key)) return read_option(source_, item, &defaults_);
     if (item.key == "logging") return read_logging(item);
     if (item.key == "mcp-addr") {
       LS_ASSIGN_OR_RETURN(config_.mcp_addr, read_text(source_, item, kAddressBytesMax));
@@ -80,8 +80,8 @@ class ConfigReader {
     LS_RETURN_IF_ERROR(require_map(source_, node, KeyScope::kDatabase));
     DatabaseOptions options = defaults_;
     for (const DocumentNode& item : node.items) {
-      if (is_number_key(item.key)) {
-        LS_RETURN_IF_ERROR(read_number_option(source_, item, &options));
+      if (is_option_key(item.key)) {
+        LS_RETURN_IF_ERROR(read_option(source_, item, &options));
       } else if (item.key == "path") {
         LS_ASSIGN_OR_RETURN(options.path, read_path(item));
       } else if (item.key == "meta-path") {
@@ -149,7 +149,7 @@ class ConfigReader {
       LS_ASSIGN_OR_RETURN(replica.name, read_text(source_, *name, kNameBytesMax));
     }
     if (const DocumentNode* interval = find_value(node, "sync-interval")) {
-      LS_RETURN_IF_ERROR(read_number_option(source_, *interval, options));
+      LS_RETURN_IF_ERROR(read_option(source_, *interval, options));
     }
     options->replicas = {std::move(replica)};
     return {};
@@ -255,8 +255,8 @@ Status apply_options_json(std::string_view json, DatabaseOptions* options) {
   LS_RETURN_IF_ERROR(require_map(source, root, KeyScope::kOptionsJson));
   DatabaseOptions changed = *options;
   for (const DocumentNode& item : root.items) {
-    if (is_number_key(item.key)) {
-      LS_RETURN_IF_ERROR(read_number_option(source, item, &changed));
+    if (is_option_key(item.key)) {
+      LS_RETURN_IF_ERROR(read_option(source, item, &changed));
     } else if (item.key == "meta-path") {
       if (!item.quoted) return source.key_error(item, "must be a string");
       LS_ASSIGN_OR_RETURN(changed.meta_path, read_text(source, item, kPathBytesMax));

@@ -22,6 +22,7 @@ constexpr Range kRanges[] = {
      "1 to 2147483648"},
     {"truncate-page-n", &DatabaseOptions::truncate_page_n, 0, int64_t{1} << 31,
      "0 (never) to 2147483648"},
+    {"commit-timeout", &DatabaseOptions::commit_timeout_ms, 1, 3600 * kSecondMs, "1ms to 1h"},
     {"linger", &DatabaseOptions::linger_ms, 0, kDayMs, "0 to 24h"},
     {"shutdown-sync-timeout", &DatabaseOptions::shutdown_sync_timeout_ms, 0, kDayMs, "0 to 24h"},
 };

@@ -17,6 +17,12 @@ struct ReplicaOptions {
   std::string url;   // `url`; for type file: file:// and the absolute path; may hold secrets
 };
 
+// When COMMIT returns.
+enum class Durability {
+  kAsync,    // at once
+  kReplica,  // when an L0 file that contains it is on the replica, or commit-timeout is over
+};
+
 struct DatabaseOptions {
   std::string path;       // `path`, as written by the user; empty = given by the connection
   std::string meta_path;  // `meta-path`; empty = .<file name>-litestream beside the database
@@ -34,6 +40,14 @@ struct DatabaseOptions {
   // `truncate-page-n`: a WAL file that was longer than this many frames is cut down after a
   // barrier. 0 = never.
   int64_t truncate_page_n = 121'359;
+  // `durability`: async or replica. Replica: the commits that wait at one moment share one file.
+  Durability durability = Durability::kAsync;
+  // `commit-timeout`: the longest a COMMIT waits for the replica; then the statement fails with
+  // extended code 19466 while the transaction stays committed locally. 1 ms .. 1 h.
+  int64_t commit_timeout_ms = 10'000;
+  // `spool-limit`: bytes of unsent L0 files after which capture stops writing more and lets the WAL
+  // go; when the replica is back, the difference is uploaded. 1 MiB .. 1 TiB.
+  int64_t spool_limit_bytes = int64_t{1} << 30;
   // `linger`: how long the database is kept open after its last application connection closed.
   int64_t linger_ms = 2000;
   // `shutdown-sync-timeout`: the longest that stop, exit and SIGTERM wait for the replica.

@@ -122,4 +122,21 @@ Result<LocalState> load_state(FileSystem& fs, const std::string& path) {
   return state;
 }
 
+Status forget_local_state(FileSystem& fs, const std::string& meta_path) {
+  if (!fs.stat(meta_path).ok()) return {};
+  LS_ASSIGN_OR_RETURN(const auto lock, fs.lock_exclusive(path_join(meta_path, "owner.lock")));
+  const std::string spool = path_join(path_join(meta_path, "ltx"), "0");
+  if (fs.stat(spool).ok()) {
+    LS_ASSIGN_OR_RETURN(const auto entries, fs.list_directory(spool));
+    for (const DirectoryEntry& entry : entries) {
+      if (!entry.is_directory) LS_RETURN_IF_ERROR(fs.remove(path_join(spool, entry.name)));
+    }
+  }
+  for (const char* name : {"state", "pages"}) {
+    const Status removed = fs.remove(path_join(meta_path, name));
+    if (!removed.ok() && removed.code() != StatusCode::kNotFound) return removed;
+  }
+  return {};
+}
+
 }  // namespace litestream

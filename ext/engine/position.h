@@ -46,6 +46,8 @@ struct LocalState {
 
 // NotFound without a file; Corrupt for anything but a whole record of ours.
 Result<LocalState> load_state(FileSystem& fs, const std::string& path);
+// Removes state, page checksums and spool of a local folder. Busy while a process owns it.
+Status forget_local_state(FileSystem& fs, const std::string& meta_path);
 Status save_state(FileSystem& fs, const std::string& path, const LocalState& state);
 
 }  // namespace litestream

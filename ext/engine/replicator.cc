@@ -23,6 +23,7 @@ Replicator::Replicator(ReplicatorParts parts)
 
 void Replicator::note_commit() noexcept {
   hook_wall_ms_.store(parts_.clock->wall_ms(), std::memory_order_relaxed);
+  hook_commit_count_.fetch_add(1, std::memory_order_relaxed);
   if (!dirty_.exchange(true, std::memory_order_acq_rel)) parts_.wake();
 }
 
@@ -108,6 +109,30 @@ bool Replicator::checkpoint_from_hook(int64_t frame_count) noexcept {
     log_message(LogLevel::kError, error.what());
   }
   return true;
+}
+
+Status Replicator::wait_durable() {
+  const uint64_t serial = request(&Requests::durable);
+  std::optional<Txid> target;
+  const Status waited = wait_for(parts_.options.commit_timeout_ms, {}, [&] {
+    if (!target && done_.durable >= serial) target = durable_target_;
+    return fatal_ || (target && replica_newest_ >= *target && !needs_snapshot_);
+  });
+  const std::lock_guard lock(mutex_);
+  const Status why = fatal_ ? fatal_status_ : waited;
+  if (why.ok()) return {};
+  return unavailable("committed locally" +
+                     (target ? " (TXID up to " + format_txid(*target) + ")" : std::string()) +
+                     ", not confirmed on the replica: " + why.message() +
+                     "; do not repeat the transaction, ask litestream_wait()");
+}
+
+Result<Txid> Replicator::wait_replicated(Txid txid, int64_t timeout_ms, const CancelCheck& cancel) {
+  LS_RETURN_IF_ERROR(wait_for(
+      timeout_ms, cancel, [&] { return fatal_ || (replica_newest_ >= txid && !needs_snapshot_); }));
+  const std::lock_guard lock(mutex_);
+  if (fatal_) return fatal_status_;
+  return txid;
 }
 
 Status Replicator::wait_started(int64_t timeout_ms, const CancelCheck& cancel) {

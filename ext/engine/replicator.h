@@ -20,10 +20,10 @@
 #include "ext/base/file_system.h"
 #include "ext/engine/barrier.h"
 #include "ext/engine/capture.h"
+#include "ext/engine/job_pool.h"
 #include "ext/engine/options.h"
 #include "ext/engine/source_database.h"
 #include "ext/engine/start_job.h"
-#include "ext/engine/job_pool.h"
 #include "ext/store/ltx_store.h"
 
 namespace litestream {
@@ -78,6 +78,11 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   // and waits for it, at most a second. False: this process does not own replication, so the
   // caller does what SQLite would have done.
   bool checkpoint_from_hook(int64_t frame_count) noexcept;
+  // From a wal hook with `durability: replica`: waits until the replica has everything committed by
+  // now, at most commit-timeout. All who wait at one moment share one file.
+  Status wait_durable();
+  // Waits until the replica has `txid`; forces nothing.
+  Result<Txid> wait_replicated(Txid txid, int64_t timeout_ms, const CancelCheck& cancel);
   ReplicatorStatus status() const;
   // Until replication runs (Ok), waits for its database or another owner (Ok), or failed (why).
   Status wait_started(int64_t timeout_ms, const CancelCheck& cancel);
@@ -109,7 +114,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
  private:
   using Phase = ReplicatorStatus::Phase;
   struct Requests {  // serial numbers: wanted > done means pending
-    uint64_t capture = 0, sync = 0, snapshot = 0, barrier = 0;
+    uint64_t capture = 0, sync = 0, snapshot = 0, barrier = 0, durable = 0;
   };
 
   void step_open(int64_t now_ms);
@@ -130,6 +135,9 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void record_clean_file(LocalState* state);
   void fail_or_retry(int64_t now_ms, const Status& status);
   void resync(const Status& why);
+  void let_wal_go(const Status& why);
+  bool spool_is_full() const;
+  void count_unawaited();
   void fail(const Status& why);
   void close_source(bool captured_all);
   void set_error(const Status& status);
@@ -156,6 +164,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   // Flags of the hook: no lock on the commit path.
   std::atomic<bool> dirty_{false};
   std::atomic<int64_t> hook_wall_ms_{0};
+  std::atomic<uint64_t> hook_commit_count_{0};
   std::atomic<bool> owns_{false};
   std::atomic<int64_t> barrier_threshold_{0};  // frames; 0: not running
   std::atomic<bool> cancel_jobs_{false};
@@ -170,6 +179,9 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   int64_t upload_backoff_ms_ = 0, error_backoff_ms_ = 0;
   int64_t last_flush_ms_ = 0, wal_since_ms_ = kNeverMs;
   int recheck_count_ = 0;
+  uint64_t captured_commit_count_ = 0;
+  bool wal_let_go_ = false;  // the spool is full or cannot be written
+  Txid written_txid_;        // of the spool, also while capture_ is not there
   bool parked_ = false;
   int64_t commit_time_ms_ = 0;
   uint64_t files_since_pages_ = 0, bytes_since_pages_ = 0;
@@ -182,7 +194,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   ReplicatorStatus status_;
   Requests wanted_, done_;
   Status capture_result_, sync_result_, snapshot_result_;
-  Txid sync_target_;
+  Txid sync_target_, durable_target_;
   bool fatal_ = false;
   Status fatal_status_;
   bool stop_wanted_ = false, stop_committed_ = false;

@@ -64,6 +64,11 @@ int64_t Replicator::next_due() const {
 // ---------------------------------------------------------------- opening
 
 void Replicator::step_open(int64_t now_ms) {
+  if (wal_let_go_) {
+    // The spool drains while the database is left alone; the difference follows when it has.
+    step_upload(now_ms);
+    if (spool_is_full()) open_retry_ms_ = std::max(open_retry_ms_, now_ms + kOpenRetryMs);
+  }
   if (now_ms < open_retry_ms_ || fatal_) return;
   const Status opened = open_source();
   if (opened.ok()) return;
@@ -152,6 +157,7 @@ void Replicator::adopt_start() {
                                    ", TXID " + format_txid(start.position.txid));
   capture_ = std::make_unique<Capture>(*parts_.source, start.position, std::move(start.sums),
                                        kPendingBytesMax);
+  written_txid_ = start.position.txid;
   parked_ = false;
   recheck_count_ = 0;
   open_backoff_ms_ = 0;
@@ -168,6 +174,7 @@ void Replicator::adopt_start() {
       status_.last_sync_at_ms = parts_.clock->wall_ms();
     }
   }
+  wal_let_go_ = false;
   save_local(true);
   clear_error();
   barrier_threshold_.store(parts_.options.min_checkpoint_page_count);
@@ -191,7 +198,14 @@ void Replicator::step_capture(int64_t now_ms) {
   }
   const uint64_t capture_serial = pending(&Requests::capture);
   const uint64_t sync_serial = pending(&Requests::sync);
-  const bool asked = capture_serial != 0 || sync_serial != 0;
+  uint64_t durable_serial = 0;
+  {
+    // While an upload runs, commits that wait gather for the next file.
+    const std::lock_guard lock(mutex_);
+    if (!upload_running_ && wanted_.durable > done_.durable) durable_serial = wanted_.durable;
+  }
+  const bool write = sync_serial != 0 || durable_serial != 0;
+  const bool asked = capture_serial != 0 || write;
   if (!asked && now_ms < capture_due_ms_ && now_ms < verify_due_ms_) return;
   if (dirty_.exchange(false, std::memory_order_acq_rel)) recheck_count_ = 0;
   auto outcome = capture_->run();
@@ -199,14 +213,22 @@ void Replicator::step_capture(int64_t now_ms) {
   if (outcome.ok()) {
     error_backoff_ms_ = 0;
     after_capture(now_ms, *outcome);
-    if (sync_serial != 0 && capture_->has_pending()) status = flush_now();
+    if (write && capture_ != nullptr) status = flush_now();
   }
+  if (capture_ == nullptr) return;
   publish();
+  if (durable_serial != 0 && status.ok()) {
+    {
+      const std::lock_guard lock(mutex_);
+      durable_target_ = written_txid_;
+    }
+    complete(&Requests::durable, durable_serial, status);
+  }
   if (capture_serial != 0) complete(&Requests::capture, capture_serial, status);
   if (sync_serial != 0) {
     {
       const std::lock_guard lock(mutex_);
-      sync_target_ = capture_->written().txid;
+      sync_target_ = written_txid_;
     }
     complete(&Requests::sync, sync_serial, status);
   }
@@ -231,6 +253,7 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
   }
   if (outcome.commit_count > 0) {
     recheck_count_ = 0;
+    captured_commit_count_ += outcome.commit_count;
     parked_ = false;
     park_backoff_ms_ = 0;
     park_due_ms_ = now_ms + std::max(kParkDelayMs, parts_.options.sync_interval_ms);
@@ -248,8 +271,9 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
   if (capture_->pending_needs_mark() || capture_->pending_bytes() > kPendingBytesMax * 3 / 4) {
     const Status flushed = flush_now();
     if (!flushed.ok()) {
-      set_error(flushed);
-      capture_due_ms_ = now_ms + next_backoff_ms(error_backoff_ms_);
+      // Memory is used up and the spool takes nothing: the WAL must not grow for ever.
+      let_wal_go(flushed);
+      return;
     }
   }
   const bool can_park = !parked_ && index_.backfill_count == index_.mx_frame;
@@ -298,6 +322,7 @@ void Replicator::step_barrier(int64_t now_ms) {
   park_due_ms_ = done ? kNeverMs : now_ms + std::max(kParkDelayMs, park_backoff_ms_);
   wal_since_ms_ = done ? kNeverMs : now_ms;
   if (done) parked_ = true;
+  if (done && serial == 0) count_unawaited();
   if (done && parts_.options.truncate_page_n > 0 &&
       index_.mx_frame > parts_.options.truncate_page_n) {
     (void)parts_.source->relief_truncate().ok();
@@ -316,6 +341,10 @@ void Replicator::step_flush(int64_t now_ms) {
   if (now_ms < flush_due_ms_) return;
   const Status flushed = flush_now();
   if (flushed.ok()) return;
+  if (spool_is_full()) {
+    let_wal_go(flushed);
+    return;
+  }
   set_error(flushed);
   error_backoff_ms_ = next_backoff_ms(error_backoff_ms_);
   flush_due_ms_ = now_ms + error_backoff_ms_;
@@ -324,8 +353,10 @@ void Replicator::step_flush(int64_t now_ms) {
 
 Status Replicator::flush_now() {
   if (!capture_->has_pending()) return {};
+  if (spool_is_full()) return unavailable("the spool is full; the replica must catch up first");
   auto file = capture_->flush(*parts_.spool, commit_time_ms_);
   if (!file.ok()) return file.status().with_context("write L0 file");
+  written_txid_ = capture_->written().txid;
   last_flush_ms_ = parts_.clock->monotonic_ms();
   flush_due_ms_ = kNeverMs;
   ++files_since_pages_;
@@ -383,7 +414,7 @@ void Replicator::step_upload(int64_t now_ms) {
   Txid newest;
   {
     const std::lock_guard lock(mutex_);
-    upload_wanted_ = replica_newest_ < capture_->written().txid;
+    upload_wanted_ = replica_newest_ < written_txid_;
     if (!upload_wanted_) status_.oldest_unsent_at_ms = 0;
     if (!upload_wanted_ || needs_snapshot_) return;
     newest = replica_newest_;

@@ -20,6 +20,34 @@ void Replicator::resync(const Status& why) {
   set_phase(Phase::kOpening);
 }
 
+bool Replicator::spool_is_full() const {
+  const std::lock_guard lock(mutex_);
+  return spool_bytes_ >= static_cast<uint64_t>(parts_.options.spool_limit_bytes);
+}
+
+// What is unsent is more than the spool may hold, or the spool cannot be written. Holding the mark
+// would let the WAL grow instead, so it is let go; the page checksums stay at what was written, and
+// the next start uploads the difference.
+void Replicator::let_wal_go(const Status& why) {
+  log_message(LogLevel::kWarning,
+              "litestream: " + parts_.database_path + ": capture pauses: " + why.message());
+  set_error(why);
+  save_local(true);
+  close_source(false);
+  wal_let_go_ = true;
+  open_backoff_ms_ = next_backoff_ms(open_backoff_ms_);
+  open_retry_ms_ = parts_.clock->monotonic_ms() + open_backoff_ms_;
+  set_phase(Phase::kOpening);
+}
+
+// With `durability: replica`, commits that no hook waited for are worth a warning.
+void Replicator::count_unawaited() {
+  const uint64_t hooked = hook_commit_count_.load(std::memory_order_relaxed);
+  if (parts_.options.durability != Durability::kReplica || captured_commit_count_ <= hooked) return;
+  note_warning(std::to_string(captured_commit_count_ - hooked) +
+               " commits were replicated without waiting: their connections do not have the hook");
+}
+
 void Replicator::fail(const Status& why) {
   log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + why.message());
   set_error(why);

@@ -15,5 +15,9 @@ Status run_sync(SqlCall& call);
 Status run_txid(SqlCall& call);
 Status run_snapshot(SqlCall& call);
 Status run_restore(SqlCall& call);
+Status run_wait(SqlCall& call);
+Status run_reset(SqlCall& call);
+Status run_verify(SqlCall& call);
+Status run_last_error(SqlCall& call);
 
 }  // namespace litestream

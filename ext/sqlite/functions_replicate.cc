@@ -137,4 +137,49 @@ Status run_snapshot(SqlCall& call) {
   return {};
 }
 
+Status run_wait(SqlCall& call) {
+  LS_ASSIGN_OR_RETURN(const auto text, call.optional_text(0, "the TXID"));
+  LS_ASSIGN_OR_RETURN(const auto timeout_ms,
+                      call.optional_integer(1, "the timeout in milliseconds", 1, kTimeoutMsMax));
+  LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), std::nullopt));
+  Txid txid;
+  if (text) {
+    LS_ASSIGN_OR_RETURN(txid, parse_txid(*text));
+  } else {
+    LS_ASSIGN_OR_RETURN(txid, replicator->current_txid(timeout_ms.value_or(kDefaultTimeoutMs),
+                                                       call.cancel_check()));
+  }
+  LS_ASSIGN_OR_RETURN(txid, replicator->wait_replicated(
+                                txid, timeout_ms.value_or(kDefaultTimeoutMs), call.cancel_check()));
+  call.result_txid(txid);
+  return {};
+}
+
+// Stops, forgets, and starts again if it ran: what was unsent comes back as part of the difference.
+Status run_reset(SqlCall& call) {
+  LS_ASSIGN_OR_RETURN(const std::string path, call.text(0, "the database"));
+  Registry& registry = Registry::instance();
+  LS_ASSIGN_OR_RETURN(const KnownDatabase known, registry.find(path));
+  const std::string database_path = resolved_path(known.path);
+  const auto request = registry.request_of(database_path);
+  if (known.replicator != nullptr) {
+    known.replicator->request_stop(0);
+    const auto stopped = known.replicator->wait_stopped(kDefaultTimeoutMs, call.cancel_check());
+    if (!stopped.ok() && !known.replicator->stopped()) return stopped.status();
+  }
+  LS_RETURN_IF_ERROR(forget_local_state(posix_file_system(),
+                                        meta_path_of(database_path, known.options.meta_path)));
+  if (!request) return {};
+  LS_ASSIGN_OR_RETURN(const auto replicator, registry.start(*request));
+  return replicator->wait_started(kStartTimeoutMs, call.cancel_check());
+}
+
+Status run_last_error(SqlCall& call) {
+  std::string text = call.connection().last_error();
+  const auto replicator = Registry::instance().running(call.connection().main_path);
+  if (text.empty() && replicator != nullptr) text = replicator->status().last_error;
+  if (!text.empty()) call.result_text(text);
+  return {};
+}
+
 }  // namespace litestream

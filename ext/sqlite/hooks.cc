@@ -9,6 +9,8 @@ namespace litestream {
 namespace {
 
 constexpr int kDefaultAutocheckpointFrames = 1000;
+// Committed locally, not confirmed on the replica: an extended code of ours.
+constexpr int kNotConfirmed = SQLITE_IOERR | (0x4C << 8);
 
 // What SQLite's own hook does.
 void checkpoint_as_sqlite_would(sqlite3* db, const char* schema, int frame_count,
@@ -32,7 +34,13 @@ int on_wal(void* context, sqlite3* db, const char* schema, int frame_count) noex
     if (state->autocheckpoint_frames > 0 && !replicator->checkpoint_from_hook(frame_count)) {
       checkpoint_as_sqlite_would(db, schema, frame_count, state->autocheckpoint_frames);
     }
-    return SQLITE_OK;
+    if (replicator->options().durability != Durability::kReplica) return SQLITE_OK;
+    const Status confirmed = replicator->wait_durable();
+    if (confirmed.ok()) return SQLITE_OK;
+    // A hook cannot set the error text, so the sentence is left where it can be asked for.
+    state->set_last_error(confirmed.message());
+    sqlite3_log(kNotConfirmed, "litestream: %s", confirmed.message().c_str());
+    return kNotConfirmed;
   });
 }
 

@@ -28,6 +28,10 @@ constexpr SqlFunction kFunctions[] = {
     {"litestream_txid", 0, 1, kActs, run_txid},
     {"litestream_snapshot", 0, 1, kActs, run_snapshot},
     {"litestream_restore", 2, 3, kActs, run_restore},
+    {"litestream_wait", 0, 2, kActs, run_wait},
+    {"litestream_reset", 1, 1, kActs, run_reset},
+    {"litestream_verify", 1, 2, kActs, run_verify},
+    {"litestream_last_error", 0, 0, kActs, run_last_error},
 };
 
 void call_function(sqlite3_context* context, int argument_count, sqlite3_value** arguments) {

@@ -20,12 +20,13 @@ std::mutex creation_mutex;
 
 constexpr size_t kRunningMax = 100'000;
 
-std::string default_meta_path(const std::string& database_path) {
+}  // namespace
+
+std::string meta_path_of(const std::string& database_path, const std::string& meta_path) {
+  if (!meta_path.empty()) return meta_path;
   return path_join(path_directory(database_path),
                    "." + path_basename(database_path) + "-litestream");
 }
-
-}  // namespace
 
 DatabaseIdentity identity_of(const std::string& path) {
   if (path.empty()) return {};
@@ -46,6 +47,16 @@ std::string resolved_path(const std::string& path) {
 std::shared_ptr<Replicator> ConnectionState::replicator() const {
   const std::lock_guard lock(mutex_);
   return replicator_;
+}
+
+std::string ConnectionState::last_error() const {
+  const std::lock_guard lock(mutex_);
+  return last_error_;
+}
+
+void ConnectionState::set_last_error(std::string error) {
+  const std::lock_guard lock(mutex_);
+  last_error_ = std::move(error);
 }
 
 void ConnectionState::forget_after_fork() noexcept {
@@ -231,8 +242,7 @@ Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request
   };
   parts.options = request.options;
   parts.database_path = request.path;
-  parts.meta_path = request.options.meta_path.empty() ? default_meta_path(request.path)
-                                                      : request.options.meta_path;
+  parts.meta_path = meta_path_of(request.path, request.options.meta_path);
   parts.source = std::make_unique<SqliteSource>(request.path, request.vfs);
   LS_ASSIGN_OR_RETURN(parts.replica, open_store(fs, request.options.replicas[0].url));
   parts.spool = std::make_unique<FileStore>(fs, parts.meta_path);
@@ -243,6 +253,7 @@ Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request
   running->path = request.path;
   running->shown_path = request.options.path.empty() ? request.path : request.options.path;
   running->pinned = request.pinned;
+  running->request = request;
   running->slot = slot;
   running->replicator = std::make_shared<Replicator>(std::move(parts));
   for (const auto& weak : connections_) {
@@ -255,6 +266,14 @@ Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request
   LS_RETURN_IF_ERROR(thread_.add(slot, running->replicator));
   running_.push_back(std::move(running));
   return running_.back()->replicator;
+}
+
+std::optional<Registry::StartRequest> Registry::request_of(const std::string& path) const {
+  const DatabaseIdentity identity = identity_of(path);
+  const std::lock_guard lock(mutex_);
+  const Running* running = const_cast<Registry*>(this)->find_running(identity, path);
+  if (running == nullptr) return std::nullopt;
+  return running->request;
 }
 
 std::shared_ptr<Replicator> Registry::running(const std::string& path) const {

@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "ext/config/litestream_yml.h"
+#include "ext/engine/job_pool.h"
 #include "ext/engine/replicator.h"
 #include "ext/engine/replicator_thread.h"
-#include "ext/engine/job_pool.h"
 
 namespace litestream {
 
@@ -33,6 +33,9 @@ DatabaseIdentity identity_of(const std::string& path);
 // Absolute, symbolic links resolved as far as the file exists.
 std::string resolved_path(const std::string& path);
 
+// The local folder of a database: `meta-path`, or .<file name>-litestream beside it.
+std::string meta_path_of(const std::string& database_path, const std::string& meta_path);
+
 // One connection of the application that has our functions. Shared by the registrations on it; the
 // last one to go is how we learn that it closed. Holds what its hooks need.
 class ConnectionState {
@@ -43,6 +46,9 @@ class ConnectionState {
   std::shared_ptr<Replicator> replicator() const;
   void set_replicator(std::shared_ptr<Replicator> replicator);
   void forget_after_fork() noexcept;
+  // The sentence behind the last commit that failed with code 19466; empty if none did.
+  std::string last_error() const;
+  void set_last_error(std::string error);
   sqlite3* db = nullptr;  // the connection; its own thread only, as the next two
   bool hook_installed = false;
   int autocheckpoint_frames = 1000;  // the user's; 0: never
@@ -50,6 +56,7 @@ class ConnectionState {
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<Replicator> replicator_;
+  std::string last_error_;
 };
 
 // A row of "known databases".
@@ -88,6 +95,8 @@ class Registry {
   Result<std::shared_ptr<Replicator>> start(const StartRequest& request);
   // Later connections no longer start it: litestream_stop.
   void disarm(const std::string& path);
+  // What it was started with, to start it again. nullopt if it does not run.
+  std::optional<StartRequest> request_of(const std::string& path) const;
   // Null if it does not run.
   std::shared_ptr<Replicator> running(const std::string& path) const;
 
@@ -105,6 +114,7 @@ class Registry {
     DatabaseIdentity identity;
     std::string path;
     std::string shown_path;
+    StartRequest request;
     bool pinned = false;
     int connection_count = 0;
     std::shared_ptr<Replicator> replicator;

@@ -142,6 +142,10 @@ const char* status_word(const ReplicatorStatus& status) {
   return "error";
 }
 
+const char* durability_word(const DatabaseOptions& options) {
+  return options.durability == Durability::kReplica ? "replica" : "async";
+}
+
 std::string process_name() {
   char host[256] = "localhost";
   (void)::gethostname(host, sizeof host - 1);
@@ -180,8 +184,8 @@ Result<Rows> status_rows(const TableQuery& query) {
                      txid_or_null(status.local_txid), txid_or_null(status.replica_txid), lag_ms,
                      count_value(status.wal_size_bytes), count_value(status.spool_size_bytes),
                      time_or_null(status.last_sync_at_ms), text_or_null(status.last_error),
-                     owner ? TableValue(process_name()) : TableValue(), "async",
-                     text_or_null(status.warning)});
+                     owner ? TableValue(process_name()) : TableValue(),
+                     durability_word(source.replicator->options()), text_or_null(status.warning)});
     return Status();
   });
 }

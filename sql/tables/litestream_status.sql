@@ -11,6 +11,6 @@ CREATE TABLE litestream_status (
   last_sync_at TEXT,     -- when the replica last became current
   last_error TEXT,
   owner TEXT,            -- 'host:pid' of the process that replicates; NULL if it is not this one
-  durability TEXT,       -- 'async'
+  durability TEXT,       -- 'async' or 'replica': when COMMIT returns
   warning TEXT
 );

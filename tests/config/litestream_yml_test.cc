@@ -232,14 +232,14 @@ TEST_CASE("config: keys of Litestream's that are not read yet") {
 }
 
 TEST_CASE("config: keys of ours that are not read yet") {
-  for (const char* key : {"durability", "commit-timeout", "restore-granularity", "mcp-read-only",
+  for (const char* key : {"restore-granularity", "mcp-read-only",
                           "mcp-restore-dir", "mcp-allow-overwrite", "mcp-allow-urls",
                           "mcp-allowed-hosts", "mcp-allowed-origins", "mcp-token"}) {
     REQUIRE(unsupported_of(std::string(key) + ": x\n") ==
             "1: key '" + std::string(key) + "' is not supported yet");
   }
-  REQUIRE(unsupported_of(one_database("durability: replica")) ==
-          "5: key 'durability' is not supported yet");
+  REQUIRE(unsupported_of(one_database("restore-granularity: commit")) ==
+          "5: key 'restore-granularity' is not supported yet");
   REQUIRE(unsupported_of("<<: {a: b}\n") ==
           "1: merge keys ('<<') are not supported; use an alias (*name)");
 }
