@@ -123,7 +123,8 @@ void measure(size_t writer_count, int runs, double seconds) {
            unit,
            median(plain[number]),
            {{"writers", static_cast<double>(writer_count)}, {"runs", runs}, {"seconds", seconds}},
-           {}});
+           {},
+           median_ratio(replicated[number], plain[number])});
   };
   report("commit_throughput", kThroughput, "commits/s");
   report("commit_p50", kP50, "ms");
@@ -148,8 +149,8 @@ void measure(size_t writer_count, int runs, double seconds) {
 
 int main() {
   using namespace litestream::bench;
-  const int runs = static_cast<int>(setting("LITESTREAM_BENCH_RUNS", kRunsMin));
-  const double seconds = static_cast<double>(setting("LITESTREAM_BENCH_SECONDS", 3));
+  const int runs = static_cast<int>(setting("LITESTREAM_BENCH_RUNS", 15));
+  const double seconds = static_cast<double>(setting("LITESTREAM_BENCH_SECONDS", 2));
   measure(1, runs, seconds);
   measure(4, runs, seconds);
   return 0;

@@ -37,6 +37,15 @@ inline double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+// The machine may change its pace between two runs, hardly between the two halves of one: the ratio
+// is the median of the ratios, not the ratio of the medians.
+inline double median_ratio(const std::vector<double>& subjects,
+                           const std::vector<double>& baselines) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < subjects.size(); ++i) ratios.push_back(subjects[i] / baselines[i]);
+  return median(std::move(ratios));
+}
+
 struct Medians {
   double subject_seconds = 0;
   double baseline_seconds = 0;
@@ -64,15 +73,15 @@ struct Report {
   double baseline = 0;  // in the same unit; 0: there is none, and no ratio
   std::vector<std::pair<std::string, double>> numbers;     // parameters and further results
   std::vector<std::pair<std::string, std::string>> texts;  // likewise; no quotes inside
+  double ratio = 0;                                        // 0: value / baseline
 };
 
-// ratio is value / baseline.
 inline void print(const Report& report) {
   std::printf("{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"", report.name.c_str(), report.value,
               report.unit.c_str());
   if (report.baseline != 0) {
-    std::printf(",\"baseline\":%.6g,\"ratio\":%.4g", report.baseline,
-                report.value / report.baseline);
+    const double ratio = report.ratio != 0 ? report.ratio : report.value / report.baseline;
+    std::printf(",\"baseline\":%.6g,\"ratio\":%.4g", report.baseline, ratio);
   }
   for (const auto& [key, value] : report.numbers) std::printf(",\"%s\":%.6g", key.c_str(), value);
   for (const auto& [key, text] : report.texts) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/bench_json.h"
+#include "bench/bench_pages.h"
 #include "ext/ltx/decoder.h"
 #include "ext/ltx/encoder.h"
 #include "ext/ltx/merger.h"
@@ -13,41 +14,8 @@
 namespace litestream::bench {
 namespace {
 
-constexpr uint32_t kPageSize = 4096;
 constexpr Pgno kPages = 8192;
 constexpr double kMegabytes = double{kPages} * kPageSize / 1e6;
-
-using Page = std::vector<uint8_t>;
-
-uint64_t next_random(uint64_t& state) {
-  state = state * 6364136223846793005u + 1442695040888963407u;
-  return state >> 33;
-}
-
-Page text_page(uint64_t& random) {
-  std::string text;
-  while (text.size() < kPageSize) {
-    text += "name" + std::to_string(next_random(random) % 5000) + " = ";
-    text += std::to_string(next_random(random)) + "; ";
-  }
-  return Page(text.begin(), text.begin() + kPageSize);
-}
-
-Page noise_page(uint64_t& random) {
-  Page page(kPageSize);
-  for (uint8_t& byte : page) byte = static_cast<uint8_t>(next_random(random));
-  return page;
-}
-
-std::vector<Page> make_pages(const std::string& kind) {
-  uint64_t random = 42;
-  std::vector<Page> pages;
-  for (Pgno i = 0; i < kPages; ++i) {
-    const bool text = kind == "text" || (kind == "mixed" && i % 2 == 0);
-    pages.push_back(text ? text_page(random) : noise_page(random));
-  }
-  return pages;
-}
 
 // Takes everything at no cost, or keeps it.
 class MemorySink final : public ByteSink {
@@ -100,7 +68,7 @@ void bare_lz4(const std::vector<Page>& pages, int acceleration) {
 }
 
 void measure_encoder(const std::string& kind, int acceleration) {
-  const std::vector<Page> pages = make_pages(kind);
+  const std::vector<Page> pages = make_pages(kind, kPages);
   MemorySink sink(nullptr);
   LtxEncoder encoder(acceleration);
   const Medians medians = alternate([&] { encode(encoder, make_header(1, 1), pages, sink); },
@@ -115,7 +83,7 @@ void measure_encoder(const std::string& kind, int acceleration) {
 }
 
 void measure_decoder(const std::string& kind) {
-  const std::vector<Page> pages = make_pages(kind);
+  const std::vector<Page> pages = make_pages(kind, kPages);
   std::vector<uint8_t> file;
   MemorySink sink(&file);
   LtxEncoder encoder;
@@ -170,7 +138,7 @@ void merge(const std::vector<std::vector<uint8_t>>& files) {
 void measure_merger() {
   constexpr uint64_t kFiles = 1000;
   constexpr Pgno kStride = 400;
-  const std::vector<Page> pages = make_pages("mixed");
+  const std::vector<Page> pages = make_pages("mixed", kPages);
   std::vector<std::vector<uint8_t>> files(kFiles);
   LtxEncoder encoder;
   size_t page_count = 0;

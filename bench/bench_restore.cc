@@ -156,7 +156,8 @@ void measure(const std::string& name, int64_t mebibytes,
          "ms",
          median(baselines) * 1e3,
          {{"mebibytes", static_cast<double>(mebibytes)}, {"peak_memory_mib", memory_mib}},
-         {{"replica", name}}});
+         {{"replica", name}},
+         median_ratio(subjects, baselines)});
 }
 
 }  // namespace

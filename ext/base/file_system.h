@@ -74,6 +74,8 @@ class FileSystem {
   virtual Result<FileStat> stat(const std::string& path) = 0;
   // Opens or creates `path` and takes an OFD write lock without waiting; Busy if it is held.
   virtual Result<std::unique_ptr<FileLock>> lock_exclusive(const std::string& path) = 0;
+  // Whether somebody, also this process, holds such a lock on `path` now; false without a file.
+  virtual Result<bool> is_locked(const std::string& path) = 0;
   // Resolves symbolic links; the path must exist.
   virtual Result<std::string> canonical_path(const std::string& path) = 0;
 };

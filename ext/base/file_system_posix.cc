@@ -172,6 +172,7 @@ class PosixFileSystem final : public FileSystem {
   }
   Result<FileStat> stat(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock_exclusive(const std::string& path) override;
+  Result<bool> is_locked(const std::string& path) override;
   Result<std::string> canonical_path(const std::string& path) override {
     char buffer[PATH_MAX];
     if (::realpath(path.c_str(), buffer) == nullptr) return errno_status(errno, "resolve " + path);
@@ -255,6 +256,17 @@ Result<std::unique_ptr<FileLock>> PosixFileSystem::lock_exclusive(const std::str
   }
   std::unique_ptr<FileLock> held = std::make_unique<OfdLock>(std::move(fd));
   return held;
+}
+
+Result<bool> PosixFileSystem::is_locked(const std::string& path) {
+  auto fd = open_descriptor(path, O_RDWR);
+  if (!fd.ok() && fd.status().code() == StatusCode::kNotFound) return false;
+  if (!fd.ok()) return fd.status();
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (::fcntl(fd->get(), F_OFD_GETLK, &lock) != 0) return errno_status(errno, "ask lock " + path);
+  return lock.l_type != F_UNLCK;
 }
 
 }  // namespace

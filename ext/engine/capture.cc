@@ -209,7 +209,12 @@ Result<LtxFileInfo> Capture::flush(LtxStore& spool, int64_t commit_time_ms) {
     LS_RETURN_IF_ERROR(encoder_.add_page(page.pgno, bytes));
   }
   LS_RETURN_IF_ERROR(encoder_.finish());
-  LS_RETURN_IF_ERROR(writer->commit());
+  const Status committed = writer->commit();
+  if (!committed.ok()) {
+    // It may have got its name all the same, and the next try holds more transactions.
+    (void)spool.remove(std::span(&info, 1), nullptr).ok();
+    return committed;
+  }
   info.size_bytes = encoder_.size_bytes();
   apply(changes);
   pending_.clear();

@@ -2,6 +2,7 @@
 // replicator thread does stands in replicator_step.cc.
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "ext/base/log.h"
 #include "ext/engine/replicator.h"
@@ -31,6 +32,34 @@ void Replicator::note_file_event() noexcept {
   if (!dirty_.exchange(true, std::memory_order_acq_rel)) parts_.wake();
 }
 
+void Replicator::note_requests() noexcept {
+  requests_waiting_.store(true);
+  parts_.wake();
+}
+
+const char* status_word(const ReplicatorStatus& status) {
+  using Phase = ReplicatorStatus::Phase;
+  switch (status.phase) {
+    case Phase::kOpening: return status.last_error.empty() ? "starting" : "error";
+    case Phase::kNoDatabase: return "no database";
+    case Phase::kStandby: return "standby";
+    case Phase::kStarting: return "starting";
+    case Phase::kRunning: return status.last_error.empty() ? "ok" : "error";
+    case Phase::kStopped: return "stopped";
+    case Phase::kFailed: return "error";
+  }
+  return "error";
+}
+
+bool Replicator::is_standby() const {
+  const std::lock_guard lock(mutex_);
+  return status_.phase == Phase::kStandby;
+}
+
+Result<Txid> Replicator::ask(OwnerVerb verb, int64_t timeout_ms, const CancelCheck& cancel) const {
+  return ask_owner(*parts_.fs, *parts_.clock, parts_.meta_path, verb, timeout_ms, cancel);
+}
+
 void Replicator::note_warning(std::string warning) {
   const std::lock_guard lock(mutex_);
   status_.warning = std::move(warning);
@@ -44,6 +73,11 @@ ReplicatorStatus Replicator::status() const {
 bool Replicator::stopped() const {
   const std::lock_guard lock(mutex_);
   return status_.phase == Phase::kStopped || status_.phase == Phase::kFailed;
+}
+
+bool Replicator::is_owner_now() const {
+  const std::lock_guard lock(mutex_);
+  return status_.phase == Phase::kRunning || status_.phase == Phase::kStarting;
 }
 
 bool Replicator::letting_go() const {
@@ -112,6 +146,13 @@ bool Replicator::checkpoint_from_hook(int64_t frame_count) noexcept {
 }
 
 Status Replicator::wait_durable() {
+  if (is_standby()) {
+    const auto asked = ask(OwnerVerb::kSync, parts_.options.commit_timeout_ms, {});
+    if (asked.ok()) return {};
+    return unavailable(
+        "committed locally, not confirmed on the replica: " + asked.status().message() +
+        "; do not repeat the transaction, ask litestream_wait()");
+  }
   const uint64_t serial = request(&Requests::durable);
   std::optional<Txid> target;
   const Status waited = wait_for(parts_.options.commit_timeout_ms, {}, [&] {
@@ -127,7 +168,25 @@ Status Replicator::wait_durable() {
                      "; do not repeat the transaction, ask litestream_wait()");
 }
 
+Status Replicator::wait_for_owner(Txid txid, int64_t timeout_ms, const CancelCheck& cancel) const {
+  const int64_t deadline_ms = parts_.clock->monotonic_ms() + timeout_ms;
+  while (true) {
+    const auto owner = load_owner_status(*parts_.fs, parts_.meta_path);
+    if (owner.ok() && owner->replica_txid >= txid) return {};
+    if (cancel && cancel()) return cancelled("interrupted");
+    if (parts_.clock->monotonic_ms() >= deadline_ms) {
+      return unavailable("the owner has not replicated it within " + std::to_string(timeout_ms) +
+                         " ms" + (owner.ok() ? ": " + owner->last_error : std::string()));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(kCancelPollMs));
+  }
+}
+
 Result<Txid> Replicator::wait_replicated(Txid txid, int64_t timeout_ms, const CancelCheck& cancel) {
+  if (is_standby()) {
+    LS_RETURN_IF_ERROR(wait_for_owner(txid, timeout_ms, cancel));
+    return txid;
+  }
   LS_RETURN_IF_ERROR(wait_for(
       timeout_ms, cancel, [&] { return fatal_ || (replica_newest_ >= txid && !needs_snapshot_); }));
   const std::lock_guard lock(mutex_);
@@ -144,6 +203,8 @@ Status Replicator::wait_started(int64_t timeout_ms, const CancelCheck& cancel) {
 }
 
 Result<Txid> Replicator::current_txid(int64_t timeout_ms, const CancelCheck& cancel) {
+  // Only the owner knows how commits count; it tells once they are on the replica.
+  if (is_standby()) return ask(OwnerVerb::kSync, timeout_ms, cancel);
   const uint64_t serial = request(&Requests::capture);
   LS_RETURN_IF_ERROR(
       wait_for(timeout_ms, cancel, [&] { return done_.capture >= serial || fatal_; }));
@@ -154,6 +215,7 @@ Result<Txid> Replicator::current_txid(int64_t timeout_ms, const CancelCheck& can
 }
 
 Result<Txid> Replicator::sync(int64_t timeout_ms, const CancelCheck& cancel) {
+  if (is_standby()) return ask(OwnerVerb::kSync, timeout_ms, cancel);
   const int64_t deadline = parts_.clock->monotonic_ms() + timeout_ms;
   const uint64_t serial = request(&Requests::sync);
   LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel, [&] { return done_.sync >= serial || fatal_; }));
@@ -173,6 +235,7 @@ Result<Txid> Replicator::sync(int64_t timeout_ms, const CancelCheck& cancel) {
 }
 
 Result<Txid> Replicator::snapshot(int64_t timeout_ms, const CancelCheck& cancel) {
+  if (is_standby()) return ask(OwnerVerb::kSnapshot, timeout_ms, cancel);
   const uint64_t serial = request(&Requests::snapshot);
   LS_RETURN_IF_ERROR(
       wait_for(timeout_ms, cancel, [&] { return done_.snapshot >= serial || fatal_; }));

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -22,6 +23,7 @@
 #include "ext/engine/capture.h"
 #include "ext/engine/job_pool.h"
 #include "ext/engine/options.h"
+#include "ext/engine/owner.h"
 #include "ext/engine/source_database.h"
 #include "ext/engine/start_job.h"
 #include "ext/store/ltx_store.h"
@@ -49,7 +51,8 @@ struct ReplicatorParts {
   std::unique_ptr<LtxStore> replica;
   std::unique_ptr<LtxStore> spool;
   bool may_set_wal = false;
-  bool wait_for_database = false;  // a missing file is waited for instead of being an error
+  bool wait_for_database = false;        // a missing file is waited for instead of being an error
+  std::function<bool()> used_elsewhere;  // another process has the database open; may be empty
 };
 
 struct ReplicatorStatus {
@@ -66,13 +69,18 @@ struct ReplicatorStatus {
   std::string warning;
 };
 
+// 'ok', 'starting', 'standby', 'stopped', 'no database' or 'error'.
+const char* status_word(const ReplicatorStatus& status);
+
 class Replicator : public std::enable_shared_from_this<Replicator> {
  public:
   explicit Replicator(ReplicatorParts parts);
 
   // --- any thread ---
-  void note_commit() noexcept;      // a hook saw a commit
-  void note_file_event() noexcept;  // the -wal changed
+  void note_commit() noexcept;       // a hook saw a commit
+  void note_file_event() noexcept;   // the -wal changed
+  void note_files_moved() noexcept;  // the -wal was deleted or renamed, perhaps: verify at once
+  void note_requests() noexcept;     // another process asks something (owner.h)
   void note_warning(std::string warning);
   // From a wal hook with `frame_count` frames in the WAL: runs the barrier on the replicator thread
   // and waits for it, at most a second. False: this process does not own replication, so the
@@ -97,9 +105,11 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool cancel_stop() noexcept;
   Result<Txid> wait_stopped(int64_t timeout_ms, const CancelCheck& cancel);
   bool stopped() const;
-  bool letting_go() const;  // stopped, or past the point where cancel_stop() helps
+  bool is_owner_now() const;  // of the database, as far as other threads may know
+  bool letting_go() const;    // stopped, or past the point where cancel_stop() helps
   const DatabaseOptions& options() const { return parts_.options; }
   const std::string& database_path() const { return parts_.database_path; }
+  const std::string& meta_path() const { return parts_.meta_path; }
   const LtxStore& replica() const { return *parts_.replica; }
   LtxStore& replica() { return *parts_.replica; }
 
@@ -107,12 +117,15 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   // Does what is due; returns the monotonic time of the next call wanted, kNeverMs for none.
   int64_t step();
   bool source_is_open() const { return source_open_; }
+  bool is_owner() const { return owner_lock_ != nullptr; }
   // In a forked child: the lock is the parent's; closing our copy of it does not release it, but
   // keeping it would hold it after the parent's death.
   void forget_after_fork() { owner_lock_.reset(); }
 
  private:
   using Phase = ReplicatorStatus::Phase;
+  // The database, its -wal and its -shm, by device and inode; 0: no such file.
+  using OpenFiles = std::array<std::pair<uint64_t, uint64_t>, 3>;
   struct Requests {  // serial numbers: wanted > done means pending
     uint64_t capture = 0, sync = 0, snapshot = 0, barrier = 0, durable = 0;
   };
@@ -127,8 +140,21 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void step_barrier(int64_t now_ms);
   void step_snapshot(int64_t now_ms);
   void step_upload(int64_t now_ms);
+  void step_requests();
+  void answer_requests();
+  bool answer_one(const OwnerRequest& request, uint64_t* serial, Txid* target);
+  void answer_all(const Result<Txid>& answer);
+  void step_owner_status(int64_t now_ms);
+  void forget_and_reopen();
+  bool is_standby() const;
+  Status wait_for_owner(Txid txid, int64_t timeout_ms, const CancelCheck& cancel) const;
+  Result<Txid> ask(OwnerVerb verb, int64_t timeout_ms, const CancelCheck& cancel) const;
   void step_stop(int64_t now_ms);
   void finish_stop();
+  Status verify_files();
+  void verify_hooks();
+  void remember_idle_file();
+  OpenFiles find_open_files() const;
   Status flush_now();
   Status begin_snapshot();
   void save_local(bool with_pages);
@@ -165,7 +191,9 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   std::atomic<bool> dirty_{false};
   std::atomic<int64_t> hook_wall_ms_{0};
   std::atomic<uint64_t> hook_commit_count_{0};
+  std::atomic<bool> files_moved_{false};
   std::atomic<bool> owns_{false};
+  std::atomic<bool> requests_waiting_{false};
   std::atomic<int64_t> barrier_threshold_{0};  // frames; 0: not running
   std::atomic<bool> cancel_jobs_{false};
 
@@ -180,13 +208,25 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   int64_t last_flush_ms_ = 0, wal_since_ms_ = kNeverMs;
   int recheck_count_ = 0;
   uint64_t captured_commit_count_ = 0;
-  bool wal_let_go_ = false;  // the spool is full or cannot be written
-  Txid written_txid_;        // of the spool, also while capture_ is not there
+  // Of the commits captured since the start, how many came without a hook; told so far.
+  uint64_t captured_at_start_ = 0, hooked_at_start_ = 0, unhooked_told_ = 0;
+  OpenFiles open_files_{};
+  std::optional<FileStat> idle_file_;  // the database as it was when the mark was parked
+  bool wal_let_go_ = false;            // the spool is full or cannot be written
+  Txid written_txid_;                  // of the spool, also while capture_ is not there
   bool parked_ = false;
   int64_t commit_time_ms_ = 0;
   uint64_t files_since_pages_ = 0, bytes_since_pages_ = 0;
   Txid pages_txid_;
   WalIndex index_;
+  struct AskedBy {  // a request of another process that is being worked on
+    OwnerRequest request;
+    uint64_t serial = 0;
+    Txid target;  // sync: what the replica must reach; none while the capture is still due
+  };
+  std::vector<AskedBy> asked_;
+  OwnerStatus told_;  // the record as last saved
+  int64_t told_at_ms_ = 0, tell_due_ms_ = kNeverMs;
 
   // Guarded by mutex_.
   mutable std::mutex mutex_;

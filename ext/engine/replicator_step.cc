@@ -44,8 +44,11 @@ int64_t Replicator::step() {
     adopt_start();
     if (capture_ == nullptr) step_open(now_ms);
   }
+  if (requests_waiting_.exchange(false)) step_requests();
   if (!stopping && capture_ != nullptr) step_running(now_ms);
   publish();
+  answer_requests();
+  step_owner_status(now_ms);
   return next_due();
 }
 
@@ -54,8 +57,9 @@ int64_t Replicator::next_due() const {
   if (status_.phase == Phase::kStopped || status_.phase == Phase::kFailed) return kNeverMs;
   if (stop_wanted_) return stop_deadline_ms_;
   if (start_running_) return kNeverMs;
-  if (capture_ == nullptr) return open_retry_ms_;
-  int64_t due = std::min({capture_due_ms_, verify_due_ms_, flush_due_ms_, park_due_ms_});
+  if (capture_ == nullptr) return std::min(open_retry_ms_, tell_due_ms_);
+  int64_t due =
+      std::min({tell_due_ms_, capture_due_ms_, verify_due_ms_, flush_due_ms_, park_due_ms_});
   if (upload_wanted_ && !upload_running_) due = std::min(due, upload_due_ms_);
   if (needs_snapshot_ && !snapshot_running_) due = std::min(due, upload_due_ms_);
   return due;
@@ -116,10 +120,16 @@ Status Replicator::open_source() {
     const std::string level = path_join(path_join(parts_.meta_path, "ltx"), "0");
     LS_RETURN_IF_ERROR(remove_temporary_files(*parts_.fs, parts_.meta_path));
     LS_RETURN_IF_ERROR(remove_temporary_files(*parts_.fs, level));
+    LS_RETURN_IF_ERROR(open_requests(*parts_.fs, parts_.meta_path));
   }
   const int64_t marked_at_ms = parts_.clock->wall_ms();
+  hooked_at_start_ = hook_commit_count_.load(std::memory_order_relaxed);
   LS_RETURN_IF_ERROR(parts_.source->open(parts_.may_set_wal));
   source_open_ = true;
+  open_files_ = find_open_files();
+  if (open_files_[0] != std::pair(stat.device, stat.inode)) {
+    return busy(parts_.database_path + " was replaced while it was opened");
+  }
   LS_ASSIGN_OR_RETURN(auto reader, parts_.source->open_reader());
   {
     const std::lock_guard lock(mutex_);
@@ -158,6 +168,9 @@ void Replicator::adopt_start() {
   capture_ = std::make_unique<Capture>(*parts_.source, start.position, std::move(start.sums),
                                        kPendingBytesMax);
   written_txid_ = start.position.txid;
+  captured_at_start_ = captured_commit_count_;
+  unhooked_told_ = 0;
+  idle_file_.reset();
   parked_ = false;
   recheck_count_ = 0;
   open_backoff_ms_ = 0;
@@ -206,7 +219,19 @@ void Replicator::step_capture(int64_t now_ms) {
   }
   const bool write = sync_serial != 0 || durable_serial != 0;
   const bool asked = capture_serial != 0 || write;
-  if (!asked && now_ms < capture_due_ms_ && now_ms < verify_due_ms_) return;
+  const bool moved = files_moved_.exchange(false, std::memory_order_acq_rel);
+  const bool verify = sync_serial != 0 || moved || now_ms >= verify_due_ms_;
+  if (!asked && !verify && now_ms < capture_due_ms_) return;
+  if (verify) {
+    const Status verified = verify_files();
+    if (!verified.ok()) {
+      // Who asked waits on: the answer comes when the position is found again.
+      note_warning(verified.message());
+      resync(verified);
+      return;
+    }
+    verify_hooks();
+  }
   if (dirty_.exchange(false, std::memory_order_acq_rel)) recheck_count_ = 0;
   auto outcome = capture_->run();
   Status status = outcome.ok() ? Status() : outcome.status();
@@ -255,6 +280,7 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
     recheck_count_ = 0;
     captured_commit_count_ += outcome.commit_count;
     parked_ = false;
+    idle_file_.reset();
     park_backoff_ms_ = 0;
     park_due_ms_ = now_ms + std::max(kParkDelayMs, parts_.options.sync_interval_ms);
     if (wal_since_ms_ == kNeverMs) wal_since_ms_ = now_ms;
@@ -287,6 +313,7 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
   }
   if (can_park && outcome.commit_count == 0) {
     parked_ = true;
+    remember_idle_file();
     wal_since_ms_ = kNeverMs;
   }
 }
@@ -322,6 +349,8 @@ void Replicator::step_barrier(int64_t now_ms) {
   park_due_ms_ = done ? kNeverMs : now_ms + std::max(kParkDelayMs, park_backoff_ms_);
   wal_since_ms_ = done ? kNeverMs : now_ms;
   if (done) parked_ = true;
+  idle_file_.reset();
+  if (done) remember_idle_file();
   if (done && serial == 0) count_unawaited();
   if (done && parts_.options.truncate_page_n > 0 &&
       index_.mx_frame > parts_.options.truncate_page_n) {
@@ -338,6 +367,8 @@ void Replicator::step_flush(int64_t now_ms) {
     flush_due_ms_ = kNeverMs;
     return;
   }
+  // What a snapshot captured and could not write has no time yet.
+  if (flush_due_ms_ == kNeverMs) flush_due_ms_ = now_ms;
   if (now_ms < flush_due_ms_) return;
   const Status flushed = flush_now();
   if (flushed.ok()) return;

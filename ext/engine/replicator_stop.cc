@@ -52,6 +52,7 @@ void Replicator::fail(const Status& why) {
   log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + why.message());
   set_error(why);
   close_source(false);
+  answer_all(why);
   owner_lock_.reset();
   const std::lock_guard lock(mutex_);
   fatal_ = true;
@@ -151,7 +152,9 @@ void Replicator::finish_stop() {
   if (capture_ != nullptr) {
     auto outcome = park(*parts_.source, *capture_);
     (void)flush_now().ok();
-    captured_all = outcome.ok() && *outcome == BarrierOutcome::kDone && !capture_->has_pending();
+    // A replaced file is neither clean nor ours to checkpoint.
+    captured_all = outcome.ok() && *outcome == BarrierOutcome::kDone && !capture_->has_pending() &&
+                   verify_files().ok();
     save_local(true);
     if (captured_all) {
       LocalState state;
@@ -161,6 +164,7 @@ void Replicator::finish_stop() {
   }
   publish();
   close_source(captured_all);
+  answer_all(status().local_txid);
   owner_lock_.reset();
   set_phase(Phase::kStopped);
 }

@@ -15,7 +15,8 @@ namespace {
 
 // Busy writers touch the WAL thousands of times a second; the thread looks this often at most.
 constexpr int64_t kEventPauseMs = 20;
-constexpr uint32_t kWatchMask = IN_MODIFY | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
+constexpr uint32_t kWatchMask =
+    IN_MODIFY | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB | IN_MOVED_TO | IN_CREATE;
 
 }  // namespace
 
@@ -125,12 +126,23 @@ void ReplicatorThread::drain_events() noexcept {
       at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
       const auto it = slot_of_watch_.find(event->wd);
       if (it == slot_of_watch_.end()) continue;
+      Slot& slot = *it->second;
+      const bool is_request = event->wd == slot.request_watch_;
       if ((event->mask & IN_IGNORED) != 0) {
-        it->second->watch_ = -1;
+        (is_request ? slot.request_watch_ : slot.watch_) = -1;
         slot_of_watch_.erase(it);
         continue;
       }
-      it->second->replicator_->note_file_event();
+      if (is_request) {
+        slot.replicator_->note_requests();
+        continue;
+      }
+      // Deleting a file that is open shows as a change of its link count.
+      if ((event->mask & (IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)) != 0) {
+        slot.replicator_->note_files_moved();
+      } else {
+        slot.replicator_->note_file_event();
+      }
     }
   }
 }
@@ -155,19 +167,31 @@ void ReplicatorThread::step_due(int64_t now_ms) {
   std::erase_if(slots_, [](const auto& slot) { return slot->replicator_->stopped(); });
 }
 
+// True when the watch is new.
+bool ReplicatorThread::watch(Slot& slot, const std::string& path, bool wanted, int* watch) {
+  if (wanted && *watch < 0) {
+    *watch = ::inotify_add_watch(events_fd_, path.c_str(), kWatchMask);
+    if (*watch < 0) return false;
+    slot_of_watch_[*watch] = &slot;
+    return true;
+  }
+  if (!wanted && *watch >= 0) {
+    slot_of_watch_.erase(*watch);
+    (void)::inotify_rm_watch(events_fd_, std::exchange(*watch, -1));
+  }
+  return false;
+}
+
+// What happened before a watch existed would go unnoticed, so a new one counts as an event.
 void ReplicatorThread::update_watch(Slot& slot) {
   if (events_fd_ < 0) return;
-  const bool wanted = slot.replicator_->source_is_open();
-  if (wanted && slot.watch_ < 0) {
-    const std::string path = slot.replicator_->database_path() + "-wal";
-    slot.watch_ = ::inotify_add_watch(events_fd_, path.c_str(), kWatchMask);
-    if (slot.watch_ < 0) return;
-    slot_of_watch_[slot.watch_] = &slot;
-    // What happened before the watch existed would go unnoticed.
-    slot.replicator_->note_file_event();
-  } else if (!wanted && slot.watch_ >= 0) {
-    slot_of_watch_.erase(slot.watch_);
-    (void)::inotify_rm_watch(events_fd_, std::exchange(slot.watch_, -1));
+  Replicator& replicator = *slot.replicator_;
+  if (watch(slot, replicator.database_path() + "-wal", replicator.source_is_open(), &slot.watch_)) {
+    replicator.note_file_event();
+  }
+  if (watch(slot, requests_path(replicator.meta_path()), replicator.is_owner(),
+            &slot.request_watch_)) {
+    replicator.note_requests();
   }
 }
 

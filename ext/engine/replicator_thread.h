@@ -39,8 +39,9 @@ class ReplicatorThread {
     std::shared_ptr<Replicator> replicator_;
     std::atomic<bool> flagged_{true};
     std::atomic<int64_t> stop_at_ms_{kNeverMs};
-    int64_t due_ms_ = 0;  // thread only
-    int watch_ = -1;      // thread only
+    int64_t due_ms_ = 0;      // thread only
+    int watch_ = -1;          // of the -wal; thread only
+    int request_watch_ = -1;  // of requests/; thread only
   };
 
   // Starts the thread when needed. Unavailable without thread or descriptors.
@@ -57,6 +58,7 @@ class ReplicatorThread {
   void loop();
   void step_due(int64_t now_ms);
   void update_watch(Slot& slot);
+  bool watch(Slot& slot, const std::string& path, bool wanted, int* watch);
   void drain_wake() noexcept;
   void drain_events() noexcept;
   int64_t next_due() const;

@@ -26,7 +26,9 @@ SnapshotPages::SnapshotPages(SourceReader& reader)
 Result<SnapshotPages> SnapshotPages::open(SourceReader& reader) {
   SnapshotPages pages(reader);
   const WalIndex& index = reader.index();
-  if (index.mx_frame > 0) {
+  // Fully backfilled, the database file is the snapshot. The reader may be on lock 0 then, and the
+  // frames of a reset WAL that SQLite's savepoint bug left without salts could not be told apart.
+  if (index.mx_frame > index.backfill_count) {
     const WalSalts none;
     LS_RETURN_IF_ERROR(scan_frame_headers(reader.wal(), pages.page_size_bytes_, 1, index.mx_frame,
                                           [&](uint32_t frame_no, const WalFrameHeader& frame) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ext/base/limits.h"
+#include "ext/base/log.h"
 #include "ext/engine/database_stream.h"
 #include "ext/engine/restore_plan.h"
 #include "ext/ltx/checksum.h"
@@ -44,6 +45,9 @@ class Starter {
 
  private:
   Status look_around();
+  Status check_remote_end();
+  Status drop_spool();
+  Result<Checksum> local_checksum_at(Txid txid);
   Status find_sums();
   Status rebuild_sums();
   Result<bool> continues_in_wal();
@@ -64,7 +68,16 @@ class Starter {
   std::optional<PageSums> sums_;
   Txid have_;  // newest TXID anybody knows
   Txid remote_newest_;
+  bool diverged_ = false;        // the replica went on without us: nothing local describes it
+  bool remote_damaged_ = false;  // its newest file cannot be read
 };
+
+// The whole-database checksum at which a file ends or from which it starts; 0 if it does not say.
+Result<ChainChecksum> chain_of(LtxStore& store, const LtxFileInfo& file) {
+  LS_ASSIGN_OR_RETURN(const auto reader, store.open(file));
+  LS_ASSIGN_OR_RETURN(const auto contents, read_ltx_contents(*reader));
+  return contents.header.chain;
+}
 
 Status Starter::look_around() {
   LS_ASSIGN_OR_RETURN(remote_, list_all_levels(*in_.replica));
@@ -75,19 +88,68 @@ Status Starter::look_around() {
     state_ = std::move(state).value();
   } else if (state.ok() || remote_.empty()) {
     // The spool belongs to another replica, or to one that is gone: a snapshot will hold it all.
-    LS_ASSIGN_OR_RETURN(const auto remaining, in_.spool->remove(spooled_, nullptr));
-    if (!remaining.empty()) return io_error("cannot remove spooled files of another replica");
-    spooled_.clear();
+    LS_RETURN_IF_ERROR(drop_spool());
   }
   have_ = std::max(remote_newest_, newest_of(spooled_));
   if (state_) have_ = std::max(have_, state_->position.txid);
+  if (!remote_.empty()) return check_remote_end();
+  LS_ASSIGN_OR_RETURN(const auto generations, in_.replica->list_generations());
+  if (generations.empty()) return {};
+  return invalid_argument(in_.replica->url() +
+                          " holds a backup of the layout before 0.5 (generations/): give this "
+                          "database a replica folder of its own");
+}
+
+// What the local folder says the database was at `txid`; 0 if it does not say.
+Result<Checksum> Starter::local_checksum_at(Txid txid) {
+  if (state_ && state_->position.txid == txid) return state_->database_checksum;
+  for (const LtxFileInfo& file : spooled_) {
+    if (file.max_txid != txid && file.min_txid != txid.next()) continue;
+    const auto chain = chain_of(*in_.spool, file);
+    if (!chain.ok() || !chain->known) continue;
+    return file.max_txid == txid ? chain->after : chain->before;
+  }
+  return Checksum{0};
+}
+
+// The newest file of the replica against what we believe to have put there. An older image of this
+// disk, or a second copy of it, continues under the same numbers with other content.
+Status Starter::check_remote_end() {
+  const auto newest = std::find_if(remote_.begin(), remote_.end(), [&](const LtxFileInfo& file) {
+    return file.max_txid == remote_newest_;
+  });
+  const auto chain = chain_of(*in_.replica, *newest);
+  if (!chain.ok()) {
+    remote_damaged_ = chain.status().code() == StatusCode::kCorrupt;
+    return remote_damaged_ ? Status() : chain.status();
+  }
+  LS_ASSIGN_OR_RETURN(const Checksum local, local_checksum_at(remote_newest_));
+  if (!chain->known || local == 0 || local == chain->after) return {};
+  diverged_ = true;
+  log_message(LogLevel::kWarning,
+              "litestream: " + in_.database_path + ": " + in_.replica->url() +
+                  " holds another database under TXID " + format_txid(remote_newest_) +
+                  " than this one had; the difference follows under a new TXID");
+  return drop_spool();
+}
+
+Status Starter::drop_spool() {
+  constexpr size_t kRemoveFilesMax = 1000;
+  while (!spooled_.empty()) {
+    const size_t count = std::min(spooled_.size(), kRemoveFilesMax);
+    Status why;
+    LS_ASSIGN_OR_RETURN(const auto remaining,
+                        in_.spool->remove(std::span(spooled_).first(count), &why));
+    if (!remaining.empty()) return why.with_context("remove spooled files of another history");
+    spooled_.erase(spooled_.begin(), spooled_.begin() + static_cast<ptrdiff_t>(count));
+  }
   return {};
 }
 
 // Page checksums of the newest known TXID: the local file, rolled forward if it is behind.
 Status Starter::find_sums() {
   auto local = PageSums::load(*in_.fs, in_.pages_path);
-  if (local.ok() && state_ && local->txid() <= have_ &&
+  if (local.ok() && state_ && !diverged_ && local->txid() <= have_ &&
       local->page_size_bytes() == state_->page_size_bytes) {
     PageSums sums = std::move(local).value();
     Status rolled = roll_forward(&sums, *in_.spool, spooled_, in_.cancel);
@@ -128,18 +190,23 @@ Status Starter::rebuild_sums() {
 }
 
 Result<bool> Starter::continues_in_wal() {
-  if (!state_ || !sums_ || state_->position.txid != have_) return false;
+  if (!state_ || !sums_ || diverged_ || state_->position.txid != have_) return false;
   const Position& position = state_->position;
   if (state_->page_size_bytes != in_.reader->page_size_bytes()) return false;
   if (sums_->database_checksum() != state_->database_checksum) return false;
   if (!position.wal_known || position.wal.salts != index_.salts) return false;
   if (position.wal.frame > index_.mx_frame) return false;
+  // With everything backfilled the guard may be on lock 0, which lets the next writer reset away
+  // what was not captured before our first capture comes to it.
+  const bool all_backfilled = index_.backfill_count >= index_.mx_frame;
+  if (all_backfilled && position.wal.frame < index_.mx_frame) return false;
   return frame_matches(in_.reader->wal(), in_.reader->page_size_bytes(), position.wal);
 }
 
 // The file is byte for byte what we left, so every commit since is in the WAL from frame 1 on.
 Result<bool> Starter::was_shut_down_cleanly() {
-  if (!state_ || !state_->clean || !sums_ || state_->position.txid != have_) return false;
+  if (!state_ || !state_->clean || !sums_ || diverged_) return false;
+  if (state_->position.txid != have_) return false;
   if (sums_->database_checksum() != state_->database_checksum) return false;
   const LocalState::CleanFile& then = *state_->clean;
   std::vector<uint8_t> page(in_.reader->page_size_bytes());
@@ -261,7 +328,7 @@ Result<StartResult> Starter::run() {
   }
   const bool restorable =
       !remote_.empty() && plan_restore(remote_, RestoreTarget::at_txid(remote_newest_)).ok();
-  result.needs_snapshot = !restorable || reached < result.position.txid;
+  result.needs_snapshot = !restorable || remote_damaged_ || reached < result.position.txid;
   return result;
 }
 

@@ -21,6 +21,10 @@ int load(sqlite3* db, std::string* error) {
     *error = "litestream needs a thread-safe SQLite; this one is built with SQLITE_THREADSAFE=0";
     return SQLITE_ERROR;
   }
+  if (!litestream::sqlite_has_mutexes(db)) {
+    *error = "litestream needs threads; this SQLite is configured with SQLITE_CONFIG_SINGLETHREAD";
+    return SQLITE_ERROR;
+  }
   return litestream::register_on_connection(db, error);
 }
 
@@ -62,10 +66,10 @@ int sqlite3_litestreamext_init(sqlite3* db, char** error_message, const sqlite3_
     }
     return code;
   }
+  litestream::log_to_sqlite();
 #ifdef SQLITE_CORE
   return SQLITE_OK;
 #else
-  litestream::log_to_sqlite();
   // We own threads and an exit handler: the library must stay.
   return SQLITE_OK_LOAD_PERMANENTLY;
 #endif

@@ -24,7 +24,10 @@ Status run_version(SqlCall& call) {
 
 Status run_config(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const std::string path, call.text(0, "the path of litestream.yml"));
-  LS_ASSIGN_OR_RETURN(const int count, Registry::instance().load_config(path));
+  LS_ASSIGN_OR_RETURN(const auto json, call.optional_text(1, "the defaults"));
+  DatabaseOptions defaults;
+  if (json) LS_RETURN_IF_ERROR(apply_options_json(*json, &defaults));
+  LS_ASSIGN_OR_RETURN(const int count, Registry::instance().load_config(path, defaults));
   call.result_integer(count);
   return {};
 }

@@ -59,6 +59,20 @@ Status query_first(sqlite3* db, const char* sql, Read read) {
 
 bool opening_own_connection() { return opening; }
 
+bool sqlite_has_mutexes(sqlite3* db) {
+  if (sqlite3_db_mutex(db) != nullptr) return true;
+  // The application opened it without one, or there are none: one that asks for it knows.
+  static const bool probed = [] {
+    constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_FULLMUTEX;
+    const auto probe = open_handle(":memory:", kFlags, nullptr);
+    if (!probe.ok()) return true;
+    const bool has_mutex = sqlite3_db_mutex(*probe) != nullptr;
+    sqlite3_close(*probe);
+    return has_mutex;
+  }();
+  return probed;
+}
+
 Status sqlite_status(int code, sqlite3* db, std::string_view what) {
   StatusCode mapped = StatusCode::kIo;
   switch (code & 0xff) {

@@ -22,6 +22,10 @@ Status sqlite_status(int code, sqlite3* db, std::string_view what);
 // True while this thread opens a connection of ours: the auto extension leaves those alone.
 bool opening_own_connection();
 
+// Whether SQLite has its mutexes: sqlite3_threadsafe() tells only how it was built, and
+// SQLITE_CONFIG_SINGLETHREAD takes them away at run time.
+bool sqlite_has_mutexes(sqlite3* db);
+
 class OwnConnection {
  public:
   OwnConnection() = default;

@@ -19,7 +19,7 @@ constexpr int kActs = SQLITE_DIRECTONLY;
 
 constexpr SqlFunction kFunctions[] = {
     {"litestream_version", 0, 0, SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, run_version},
-    {"litestream_config", 1, 1, kActs, run_config},
+    {"litestream_config", 1, 2, kActs, run_config},
     {"litestream_config_value", 1, 1, kActs, run_config_value},
     {"litestream_replicate", 1, 2, kActs, run_replicate},
     {"litestream_start", 1, 1, kActs, run_start},

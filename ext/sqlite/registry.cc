@@ -9,6 +9,7 @@
 
 #include "ext/base/log.h"
 #include "ext/sqlite/source_database.h"
+#include "ext/sqlite/source_lookup.h"
 #include "ext/store/file_store.h"
 #include "ext/store/store_factory.h"
 
@@ -119,8 +120,9 @@ void Registry::after_fork_child() {
   creation_mutex.unlock();
 }
 
-Result<int> Registry::load_config(const std::string& path) {
-  LS_ASSIGN_OR_RETURN(Config config, ::litestream::load_config(posix_file_system(), path));
+Result<int> Registry::load_config(const std::string& path, const DatabaseOptions& defaults) {
+  LS_ASSIGN_OR_RETURN(Config config, ::litestream::load_config(posix_file_system(), path,
+                                                               process_environment(), defaults));
   const int count = static_cast<int>(config.databases.size());
   const std::lock_guard lock(mutex_);
   config_ = std::move(config);
@@ -148,8 +150,9 @@ std::optional<DatabaseOptions> Registry::start_on_open(const DatabaseIdentity& i
 
 bool Registry::is_same(const Running& running, const DatabaseIdentity& identity,
                        const std::string& path) {
-  if (identity.exists() && running.identity.exists()) return running.identity == identity;
-  return running.path == path;
+  // What stands at its path is what a replicator replicates, also after the file was replaced.
+  if (running.path == path) return true;
+  return identity.exists() && running.identity == identity;
 }
 
 Registry::Running* Registry::find_running(const DatabaseIdentity& identity,
@@ -157,8 +160,8 @@ Registry::Running* Registry::find_running(const DatabaseIdentity& identity,
   for (const auto& running : running_) {
     if (running->replicator->letting_go()) continue;
     if (!is_same(*running, identity, path)) continue;
-    // It may not have existed when its replication was asked for.
-    if (!running->identity.exists()) running->identity = identity;
+    // It may not have existed when its replication was asked for, or have been another file.
+    if (identity.exists() && running->path == path) running->identity = identity;
     return running.get();
   }
   return nullptr;
@@ -180,7 +183,7 @@ void Registry::connection_opened(const std::shared_ptr<ConnectionState>& connect
   }
   // It let go when its last connection closed, or is about to: the new one waits for its lock.
   for (const auto& [identity, request] : armed_) {
-    if (identity != connection->identity) continue;
+    if (identity != connection->identity && request.path != connection->main_path) continue;
     const auto created = create(request);
     if (!created.ok()) log_message(LogLevel::kError, created.status().message());
     return;
@@ -218,7 +221,9 @@ Result<std::shared_ptr<Replicator>> Registry::start(const StartRequest& request)
   }
   if (running_.size() >= kRunningMax) return unavailable("too many databases are replicated");
   LS_ASSIGN_OR_RETURN(auto replicator, create(request));
-  std::erase_if(armed_, [&](const auto& armed) { return armed.first == identity; });
+  std::erase_if(armed_, [&](const auto& armed) {
+    return armed.first == identity || armed.second.path == request.path;
+  });
   if (identity.exists()) armed_.emplace_back(identity, request);
   return replicator;
 }
@@ -226,7 +231,9 @@ Result<std::shared_ptr<Replicator>> Registry::start(const StartRequest& request)
 void Registry::disarm(const std::string& path) {
   const DatabaseIdentity identity = identity_of(path);
   const std::lock_guard lock(mutex_);
-  std::erase_if(armed_, [&](const auto& armed) { return armed.first == identity; });
+  std::erase_if(armed_, [&](const auto& armed) {
+    return armed.first == identity || armed.second.path == path;
+  });
 }
 
 // With mutex_ held; nothing here waits.
@@ -248,6 +255,7 @@ Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request
   parts.spool = std::make_unique<FileStore>(fs, parts.meta_path);
   parts.may_set_wal = true;
   parts.wait_for_database = request.pinned;
+  parts.used_elsewhere = [path = request.path] { return is_open_elsewhere(path); };
   auto running = std::make_unique<Running>();
   running->identity = identity_of(request.path);
   running->path = request.path;

@@ -71,7 +71,8 @@ class Registry {
   static Registry& instance();
 
   // Replaces the configured set; running ones keep their options. Number of databases.
-  Result<int> load_config(const std::string& path);
+  // `defaults`: what keys that the file does not set mean.
+  Result<int> load_config(const std::string& path, const DatabaseOptions& defaults = {});
   std::optional<Config> config() const;
   // `start_on_open`: databases of the config start as this process opens them.
   void set_start_on_open(bool on);

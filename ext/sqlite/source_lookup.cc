@@ -1,6 +1,7 @@
 #include "ext/sqlite/source_lookup.h"
 
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cstdio>
 
@@ -28,17 +29,31 @@ Status append_sources(const KnownDatabase& known, const std::string& shown,
                       std::vector<ReplicaSource>* out) {
   for (const ReplicaOptions& replica : known.options.replicas) {
     LS_ASSIGN_OR_RETURN(auto source, source_of(shown, replica, known.replicator));
+    source.options = known.options;
     out->push_back(std::move(source));
   }
   return {};
 }
 
 // "1: POSIX  ADVISORY  WRITE 3456 08:01:131090 0 EOF"
-bool has_lock(const std::string& locks, const DatabaseIdentity& identity) {
+std::string lock_text(const DatabaseIdentity& identity) {
   char wanted[64];
   std::snprintf(wanted, sizeof wanted, " %02x:%02x:%llu ", ::major(identity.device),
                 ::minor(identity.device), static_cast<unsigned long long>(identity.inode));
-  return locks.find(wanted) != std::string::npos;
+  return wanted;
+}
+
+bool has_lock(const std::string& locks, const DatabaseIdentity& identity) {
+  return locks.find(lock_text(identity)) != std::string::npos;
+}
+
+bool has_foreign_lock(const std::string& locks, const DatabaseIdentity& identity) {
+  const std::string wanted = lock_text(identity);
+  const std::string own = " " + std::to_string(::getpid());
+  for (size_t at = locks.find(wanted); at != std::string::npos; at = locks.find(wanted, at + 1)) {
+    if (!std::string_view(locks).substr(0, at).ends_with(own)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -94,6 +109,14 @@ bool is_live_database(const std::string& path) {
   if (!locks.ok()) return true;
   const DatabaseIdentity shm = identity_of(path + "-shm");
   return has_lock(*locks, identity) || (shm.exists() && has_lock(*locks, shm));
+}
+
+bool is_open_elsewhere(const std::string& path) {
+  const auto locks = read_small_file(posix_file_system(), "/proc/locks", kLocksBytesMax);
+  if (!locks.ok()) return false;
+  const DatabaseIdentity shm = identity_of(path + "-shm");
+  return has_foreign_lock(*locks, identity_of(path)) ||
+         (shm.exists() && has_foreign_lock(*locks, shm));
 }
 
 }  // namespace litestream

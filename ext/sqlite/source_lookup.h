@@ -19,6 +19,7 @@ struct ReplicaSource {
   std::string replica_name;  // "file"
   std::string type;
   std::string url;                         // canonical, without secrets
+  DatabaseOptions options;                 // of its database; defaults for a URL
   std::shared_ptr<Replicator> replicator;  // null unless started by this process
   std::shared_ptr<LtxStore> store;
 };
@@ -35,5 +36,8 @@ Result<std::shared_ptr<Replicator>> running_database(const ConnectionState& conn
 // Whether some process has the file open as a SQLite database: a lock on it or on its -shm. Looks
 // at /proc/locks; opening the file ourselves could drop the locks of this process.
 bool is_live_database(const std::string& path);
+// Whether another process than this one has a lock on it or on its -shm right now; false if that
+// cannot be known.
+bool is_open_elsewhere(const std::string& path);
 
 }  // namespace litestream

@@ -2,13 +2,12 @@
 // numbers below count in them.
 #include "ext/sqlite/vtab.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <functional>
 
 #include "ext/base/clock.h"
 #include "ext/base/limits.h"
+#include "ext/engine/owner.h"
 #include "ext/engine/restore_plan.h"
 #include "ext/sqlite/source_lookup.h"
 #include "sql/table_schemas.h"
@@ -128,64 +127,81 @@ Result<Rows> generations_rows(const TableQuery& query) {
   });
 }
 
-const char* status_word(const ReplicatorStatus& status) {
-  using Phase = ReplicatorStatus::Phase;
-  switch (status.phase) {
-    case Phase::kOpening: return status.last_error.empty() ? "starting" : "error";
-    case Phase::kNoDatabase: return "no database";
-    case Phase::kStandby: return "standby";
-    case Phase::kStarting: return "starting";
-    case Phase::kRunning: return status.last_error.empty() ? "ok" : "error";
-    case Phase::kStopped: return "stopped";
-    case Phase::kFailed: return "error";
-  }
-  return "error";
-}
-
 const char* durability_word(const DatabaseOptions& options) {
   return options.durability == Durability::kReplica ? "replica" : "async";
 }
 
-std::string process_name() {
-  char host[256] = "localhost";
-  (void)::gethostname(host, sizeof host - 1);
-  return std::string(host) + ":" + std::to_string(::getpid());
+// What this process knows, in the shape in which others tell it.
+OwnerStatus own_status(const Replicator& replicator) {
+  const ReplicatorStatus status = replicator.status();
+  OwnerStatus out;
+  if (replicator.is_owner_now()) out.owner = this_process_name();
+  out.status = status_word(status);
+  out.local_txid = status.local_txid;
+  out.replica_txid = status.replica_txid;
+  out.wal_size_bytes = status.wal_size_bytes;
+  out.spool_size_bytes = status.spool_size_bytes;
+  out.last_sync_at_ms = status.last_sync_at_ms;
+  out.oldest_unsent_at_ms = status.oldest_unsent_at_ms;
+  out.last_error = status.last_error;
+  out.durability = durability_word(replicator.options());
+  out.warning = status.warning;
+  return out;
+}
+
+// Of a database that this process does not replicate: what its owner tells, if there is one.
+OwnerStatus foreign_status(const ReplicaSource& source) {
+  const std::string path = resolved_path(source.database);
+  auto told = load_owner_status(posix_file_system(), meta_path_of(path, source.options.meta_path));
+  if (told.ok()) return std::move(told).value();
+  OwnerStatus out;
+  out.status = identity_of(path).exists() ? "not initialized" : "no database";
+  out.durability = durability_word(source.options);
+  return out;
+}
+
+// SQLite's WAL-reset race: fixed in 3.51.3, and in 3.50.7 and 3.44.6 of their branches.
+bool host_has_wal_reset_race() {
+  const int version = sqlite3_libversion_number();
+  if (version >= 3051003) return false;
+  if (version >= 3050007 && version < 3051000) return false;
+  return !(version >= 3044006 && version < 3045000);
+}
+
+std::string warning_of(const OwnerStatus& status) {
+  std::string warning = status.warning;
+  if (host_has_wal_reset_race()) {
+    warning += std::string(warning.empty() ? "" : "; ") + "this SQLite (" + sqlite3_libversion() +
+               ") has the WAL-reset race fixed in 3.51.3: other processes' checkpoints may hit it";
+  }
+  return warning;
 }
 
 Result<Rows> status_rows(const TableQuery& query) {
   return rows_of_sources(query, [](const ReplicaSource& source, Rows* rows) {
-    if (source.replicator == nullptr) {
-      const bool there = identity_of(resolved_path(source.database)).exists();
-      rows->push_back({source.database,
-                       source.replica_name,
-                       there ? "not initialized" : "no database",
-                       {},
-                       {},
-                       {},
-                       {},
-                       {},
-                       {},
-                       {},
-                       {},
-                       "async",
-                       {}});
-      return Status();
+    OwnerStatus status;
+    if (source.replicator != nullptr) status = own_status(*source.replicator);
+    if (source.replicator == nullptr) status = foreign_status(source);
+    if (status.status == "standby") {
+      // Another process replicates it; what that one tells is the truth.
+      auto told = load_owner_status(posix_file_system(), source.replicator->meta_path());
+      if (told.ok()) status = std::move(told).value();
+      if (told.ok()) status.status = "standby";
     }
-    const ReplicatorStatus status = source.replicator->status();
     TableValue lag_ms;
-    if (status.phase == ReplicatorStatus::Phase::kRunning) {
+    if (!status.owner.empty()) {
       lag_ms = status.oldest_unsent_at_ms == 0
                    ? int64_t{0}
                    : std::max<int64_t>(0, system_clock().wall_ms() - status.oldest_unsent_at_ms);
     }
-    const bool owner = status.phase == ReplicatorStatus::Phase::kRunning ||
-                       status.phase == ReplicatorStatus::Phase::kStarting;
-    rows->push_back({source.database, source.replica_name, status_word(status),
+    const bool told = !status.owner.empty() || source.replicator != nullptr;
+    rows->push_back({source.database, source.replica_name, status.status,
                      txid_or_null(status.local_txid), txid_or_null(status.replica_txid), lag_ms,
-                     count_value(status.wal_size_bytes), count_value(status.spool_size_bytes),
+                     told ? count_value(status.wal_size_bytes) : TableValue(),
+                     told ? count_value(status.spool_size_bytes) : TableValue(),
                      time_or_null(status.last_sync_at_ms), text_or_null(status.last_error),
-                     owner ? TableValue(process_name()) : TableValue(),
-                     durability_word(source.replicator->options()), text_or_null(status.warning)});
+                     text_or_null(status.owner), status.durability,
+                     text_or_null(warning_of(status))});
     return Status();
   });
 }

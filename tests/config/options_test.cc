@@ -88,7 +88,8 @@ TEST_CASE("options json: every error, and nothing changes") {
   REQUIRE(json_error("{\"url\":\"file:///x\"}") == "option 'url' is given by the call's arguments");
   REQUIRE(json_error("{\"busy-timeout\":\"1s\"}") ==
           "option 'busy-timeout' is one of Litestream's that is not supported yet");
-  REQUIRE(json_error("{\"durability\":\"maybe\"}") == "option 'durability' must be async or replica");
+  REQUIRE(json_error("{\"durability\":\"maybe\"}") ==
+          "key 'durability' must be async or replica");
   REQUIRE(json_error("{\"sync-interval\":50}") ==
           "key 'sync-interval': '50' is not a duration: a number needs a unit: ns, us, ms, s, m or "
           "h");

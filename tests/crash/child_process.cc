@@ -34,8 +34,8 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments) {
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, sockets[1], 0);
   ::posix_spawn_file_actions_adddup2(&actions, sockets[1], 1);
-  const int error = ::posix_spawn(&pid_, LITESTREAM_CRASH_CHILD, &actions, nullptr, pointers.data(),
-                                  environ);
+  const int error =
+      ::posix_spawn(&pid_, LITESTREAM_CRASH_CHILD, &actions, nullptr, pointers.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(sockets[1]);
   if (error != 0) throw std::runtime_error("cannot start " LITESTREAM_CRASH_CHILD);

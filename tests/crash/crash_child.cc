@@ -12,10 +12,11 @@
 //   arm kill|fail              the next sync of a -wal kills this process or fails with EIO
 //   fork idle|open SQL|close|exec
 //                              forks; the answer is the child's pid. idle sleeps; open runs SQL on
-//                              a new connection until killed; close closes what it inherited
+//                              a new connection 2000 times; close closes what it inherited
 //   exit normal|quick|abort|throw
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -131,10 +132,11 @@ void Session::live_as_fork(const std::string& how, const std::string& statement)
       SqliteDb own(path_);
       for (int i = 0; i < 2000; ++i) {
         own.exec(statement);
-        ::usleep(2000);
+        ::usleep(1000);
       }
+      ::_exit(0);
     } catch (const std::exception& error) {
-      std::cerr << "crash_child, forked: " << error.what() << std::endl;
+      note_error(std::string("forked child: ") + error.what());
       ::_exit(1);
     }
   }
@@ -189,6 +191,10 @@ int run(int argument_count, char** arguments) {
   if (argument_count != 3) return 2;
   // A test that is killed takes its children along.
   (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // Forked children are reaped by the kernel, and nobody wants their core files.
+  (void)::signal(SIGCHLD, SIG_IGN);
+  const rlimit no_core{0, 0};
+  (void)::setrlimit(RLIMIT_CORE, &no_core);
   if (std::string(arguments[1]) == "extended") {
     sqlite3_auto_extension(reinterpret_cast<void (*)(void)>(sqlite3_litestreamext_init));
   }

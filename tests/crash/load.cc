@@ -42,8 +42,8 @@ int64_t counter_of(SqliteDb& db, const std::string& writer) {
 
 void run_transaction(SqliteDb& db, const LoadOptions& options, int64_t n) {
   const std::string writer = std::to_string(options.writer);
-  Prng random(options.seed ^ (static_cast<uint64_t>(n) * kWriterCountMax +
-                              static_cast<uint64_t>(options.writer)));
+  Prng random(options.seed ^
+              (static_cast<uint64_t>(n) * kWriterCountMax + static_cast<uint64_t>(options.writer)));
   if (random.chance(40)) roll_back_one(db, random);
   db.exec("BEGIN IMMEDIATE");
   db.exec("UPDATE counters SET n = n + 1 WHERE writer = " + writer);

@@ -65,8 +65,8 @@ class Storm {
   std::string load_command(int writer_count, int first) {
     const int64_t pauses_us[] = {0, 300, 2000};
     return "load " + std::to_string(writer_count) + " " + std::to_string(first) + " 0 " +
-           std::to_string(random_.below(1000)) + " " +
-           std::to_string(pauses_us[random_.below(3)]) + " 10000";
+           std::to_string(random_.below(1000)) + " " + std::to_string(pauses_us[random_.below(3)]) +
+           " 10000";
   }
   void load_owner() { owner_->tell(load_command(static_cast<int>(random_.between(1, 4)), 0)); }
   void start_writer() {
@@ -108,9 +108,7 @@ class Storm {
         if (checkpointer_) kill(*checkpointer_);
         start_checkpointer();
         break;
-      case 3:
-        pause(*owner_);
-        break;
+      case 3: pause(*owner_); break;
       case 4:
         if (writer_) pause(*writer_);
         break;
@@ -135,20 +133,11 @@ class Storm {
     const std::string meta = database_.meta_path();
     switch (random_.below(12)) {
       case 0:
-      case 1:
-        database_.open_and_close();
-        break;
-      case 2:
-        std::filesystem::remove(meta + "/pages");
-        break;
-      case 3:
-        std::filesystem::remove(meta + "/state");
-        break;
-      case 4:
-        std::filesystem::remove_all(meta);
-        break;
-      default:
-        break;
+      case 1: database_.open_and_close(); break;
+      case 2: std::filesystem::remove(meta + "/pages"); break;
+      case 3: std::filesystem::remove(meta + "/state"); break;
+      case 4: std::filesystem::remove_all(meta); break;
+      default: break;
     }
   }
 
@@ -170,6 +159,7 @@ std::string random_options(Prng& random) {
 TEST_CASE("killed owners, writers and checkpointers lose nothing that SQLite kept") {
   Prng random = Prng::announced("crash storm", 1);
   const int page_sizes[] = {512, 1024, 4096, 4096, 16384};
+  int64_t transaction_count = 0;
   for (int done = 0; done < round_count();) {
     CrashDatabase database(page_sizes[random.below(5)]);
     database.set_options(random_options(random));
@@ -180,7 +170,10 @@ TEST_CASE("killed owners, writers and checkpointers lose nothing that SQLite kep
     }
     INFO("seed " << random.seed() << ", after round " << done);
     storm.finish();
+    transaction_count += database.log_count();
   }
+  std::cerr << "crash storm: " << transaction_count << " transactions\n";
+  REQUIRE(transaction_count > round_count());
 }
 
 }  // namespace litestream::test

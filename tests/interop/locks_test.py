@@ -91,7 +91,11 @@ class Locks(support.Case):
         yield "SELECT litestream_version()"
         yield "SELECT litestream_txid()"
         yield "SELECT litestream_snapshot()"
+        yield "SELECT litestream_wait()"
+        yield "SELECT litestream_last_error()"
         yield "SELECT litestream_restore('%s', '%s')" % (self.url, other)
+        yield "SELECT litestream_verify('%s', '{\"deep\":true}')" % self.url
+        yield "SELECT litestream_reset('%s')" % self.database
         yield "SELECT litestream_stop()"
         yield "SELECT litestream_config('%s')" % config
         yield "SELECT litestream_config_value('mcp-addr')"

@@ -138,9 +138,9 @@ struct FakeFunction {
 };
 
 constexpr FakeFunction kFunctions[] = {{"litestream_version", 0, version},
-                                       {"litestream_config", 1, config},
+                                       {"litestream_config", -1, config},
                                        {"litestream_config_value", 1, config_value},
-                                       {"litestream_replicate", 1, replicate},
+                                       {"litestream_replicate", -1, replicate},
                                        {"litestream_start", 1, txid},
                                        {"litestream_stop", -1, stop},
                                        {"litestream_sync", -1, txid},

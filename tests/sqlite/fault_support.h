@@ -125,6 +125,12 @@ class Place {
   TempDir dir_;
 };
 
+// As many transactions, on a SqliteDb or in a SqlProcess.
+template <typename Connection>
+void insert_rows(Connection& connection, int count, int bytes = 300) {
+  for (int i = 0; i < count; ++i) connection.exec(Place::insert_sql(bytes));
+}
+
 // One column of the status row of a database, asked on `db`.
 inline std::string status_of(SqliteDb& db, const std::string& path, const std::string& column) {
   return db.text("SELECT " + column + " FROM litestream_status WHERE database = '" + path + "'");

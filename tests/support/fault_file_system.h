@@ -47,6 +47,7 @@ class FaultFileSystem final : public FileSystem {
   Status sync_directory(const std::string& path) override;
   Result<FileStat> stat(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock_exclusive(const std::string& path) override;
+  Result<bool> is_locked(const std::string& path) override { return real_.is_locked(path); }
   Result<std::string> canonical_path(const std::string& path) override;
 
  private:

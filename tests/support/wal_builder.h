@@ -75,10 +75,12 @@ class WalBuilder {
   // A committed frame as SQLite's savepoint bug leaves it: salts and checksum are zero, and the
   // chain goes on from the frame before.
   void add_unchained_frame(uint32_t pgno, uint32_t commit, uint8_t fill) {
+    add_unchained_frame(pgno, commit, std::vector<uint8_t>(page_size_, fill));
+  }
+  void add_unchained_frame(uint32_t pgno, uint32_t commit, std::vector<uint8_t> page) {
     append32(bytes_, pgno);
     append32(bytes_, commit);
     bytes_.insert(bytes_.end(), 16, 0);
-    std::vector<uint8_t> page(page_size_, fill);
     bytes_.insert(bytes_.end(), page.begin(), page.end());
     frames_.push_back({pgno, commit, std::move(page), sum1_, sum2_});
   }

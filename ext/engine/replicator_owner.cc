@@ -1,0 +1,115 @@
+// The owner's side of owner.h: what this replicator tells other processes, and what it does when
+// they ask. Replicator thread.
+#include <algorithm>
+
+#include "ext/base/log.h"
+#include "ext/engine/replicator.h"
+
+namespace litestream {
+namespace {
+
+// A record tells how things stand, not every commit.
+constexpr int64_t kTellIntervalMs = 200;
+
+}  // namespace
+
+void Replicator::step_owner_status(int64_t now_ms) {
+  if (owner_lock_ == nullptr) return;
+  const ReplicatorStatus now = status();
+  OwnerStatus tell;
+  tell.owner = this_process_name();
+  tell.status = status_word(now);
+  tell.local_txid = now.local_txid;
+  tell.replica_txid = now.replica_txid;
+  tell.page_size_bytes = now.page_size_bytes;
+  tell.wal_size_bytes = now.wal_size_bytes;
+  tell.spool_size_bytes = now.spool_size_bytes;
+  tell.last_sync_at_ms = now.last_sync_at_ms;
+  tell.oldest_unsent_at_ms = now.oldest_unsent_at_ms;
+  tell.last_error = now.last_error;
+  tell.durability = parts_.options.durability == Durability::kReplica ? "replica" : "async";
+  tell.warning = now.warning;
+  tell_due_ms_ = kNeverMs;
+  if (tell == told_) return;
+  const bool urgent = tell.replica_txid != told_.replica_txid || tell.status != told_.status;
+  if (!urgent && now_ms < told_at_ms_ + kTellIntervalMs) {
+    tell_due_ms_ = told_at_ms_ + kTellIntervalMs;
+    return;
+  }
+  told_at_ms_ = now_ms;
+  // Not worth an error of its own: where this fails, capture fails too and says so.
+  if (save_owner_status(*parts_.fs, parts_.meta_path, tell).ok()) told_ = tell;
+}
+
+void Replicator::step_requests() {
+  if (owner_lock_ == nullptr) return;
+  for (OwnerRequest& request : take_requests(*parts_.fs, *parts_.clock, parts_.meta_path)) {
+    AskedBy asked{std::move(request), 0, {}};
+    switch (asked.request.verb) {
+      case OwnerVerb::kSync: asked.serial = this->request(&Requests::sync); break;
+      case OwnerVerb::kSnapshot: asked.serial = this->request(&Requests::snapshot); break;
+      case OwnerVerb::kStop: request_stop(parts_.options.shutdown_sync_timeout_ms); break;
+      case OwnerVerb::kReset: forget_and_reopen(); break;
+    }
+    asked_.push_back(std::move(asked));
+  }
+}
+
+// True when the request has its answer.
+bool Replicator::answer_one(const OwnerRequest& request, uint64_t* serial, Txid* target) {
+  std::optional<Result<Txid>> answer;
+  {
+    const std::lock_guard lock(mutex_);
+    if (request.verb == OwnerVerb::kSync && done_.sync >= *serial) {
+      if (*target == Txid{}) *target = sync_target_;
+      if (!sync_result_.ok()) {
+        answer.emplace(sync_result_);
+      } else if (replica_newest_ >= *target && !needs_snapshot_) {
+        answer.emplace(replica_newest_);
+      }
+    } else if (request.verb == OwnerVerb::kSnapshot && done_.snapshot >= *serial) {
+      if (snapshot_result_.ok()) {
+        answer.emplace(snapshot_job_txid_);
+      } else {
+        answer.emplace(snapshot_result_);
+      }
+    } else if (request.verb == OwnerVerb::kReset) {
+      answer.emplace(Txid{});
+    }
+  }
+  if (answer) {
+    (void)answer_request(*parts_.fs, parts_.meta_path, request.id, *answer).ok();
+    return true;
+  }
+  return parts_.clock->wall_ms() > request.deadline_ms;  // nobody waits any more
+}
+
+void Replicator::answer_requests() {
+  std::erase_if(asked_, [this](AskedBy& asked) {
+    return answer_one(asked.request, &asked.serial, &asked.target);
+  });
+}
+
+// When this process lets go: nobody may wait for it in vain.
+void Replicator::answer_all(const Result<Txid>& answer) {
+  for (const AskedBy& asked : asked_) {
+    const bool wanted_stop = asked.request.verb == OwnerVerb::kStop;
+    const Result<Txid> told =
+        wanted_stop || !answer.ok() ? answer : Result<Txid>(unavailable("the owner stopped"));
+    (void)answer_request(*parts_.fs, parts_.meta_path, asked.request.id, told).ok();
+  }
+  asked_.clear();
+}
+
+// The local folder is ours as long as we hold its lock.
+void Replicator::forget_and_reopen() {
+  close_source(false);
+  (void)parts_.fs->remove(state_path_).ok();
+  (void)parts_.fs->remove(pages_path_).ok();
+  const auto spooled = parts_.spool->list(0);
+  if (spooled.ok()) (void)parts_.spool->remove(*spooled, nullptr).ok();
+  open_retry_ms_ = 0;
+  set_phase(Phase::kOpening);
+}
+
+}  // namespace litestream
