@@ -28,8 +28,11 @@ Result<BarrierOutcome> finish_locked(SourceDatabase& source, Capture& capture) {
   LS_ASSIGN_OR_RETURN(const auto tail, capture.run());
   (void)tail;
   if (!capture.may_advance()) return BarrierOutcome::kFileFirst;
-  LS_ASSIGN_OR_RETURN(const CheckpointOutcome rest, source.guard_checkpoint_and_renew());
-  return rest.complete() ? BarrierOutcome::kDone : BarrierOutcome::kReaderInWay;
+  const auto rest = source.guard_checkpoint_and_renew();
+  // The guard has let go of its mark and may not have a new one, so frames can be reset away unseen:
+  // never to be taken for a mere Busy.
+  if (!rest.ok()) return position_mismatch("the mark was lost: " + rest.status().message());
+  return rest->complete() ? BarrierOutcome::kDone : BarrierOutcome::kReaderInWay;
 }
 
 }  // namespace

@@ -81,8 +81,17 @@ Status Capture::scan(const WalIndex& index, Outcome* outcome) {
   LS_ASSIGN_OR_RETURN(const WalPosition start, start_of(index, header));
   if (start.frame > 0) {
     LS_ASSIGN_OR_RETURN(const bool matches, frame_matches(source_.wal(), page_size_bytes_, start));
-    // A frame of SQLite's savepoint bug carries no checksum to compare.
-    if (!matches && end_comparable_) {
+    // A frame of SQLite's savepoint bug carries no checksum to compare; after a start nobody has
+    // told us yet that the last one is such a frame.
+    bool comparable = end_comparable_;
+    if (!matches && comparable) {
+      LS_RETURN_IF_ERROR(scan_frame_headers(source_.wal(), page_size_bytes_, start.frame,
+                                            start.frame, [&](uint32_t, const auto& frame) {
+                                              comparable = frame.salts != WalSalts();
+                                              return Status();
+                                            }));
+    }
+    if (!matches && comparable) {
       return position_mismatch("the frame before the position changed");
     }
   }

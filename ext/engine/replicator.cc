@@ -85,6 +85,12 @@ bool Replicator::letting_go() const {
   return stop_committed_ || fatal_;
 }
 
+// With the lock held.
+Status Replicator::not_in_time(int64_t timeout_ms) const {
+  return unavailable("not done within " + std::to_string(timeout_ms) + " ms" +
+                     (status_.last_error.empty() ? "" : ": " + status_.last_error));
+}
+
 // Waits until done() is true (called with the lock held).
 template <typename Done>
 Status Replicator::wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done done) {
@@ -92,10 +98,7 @@ Status Replicator::wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done 
   std::unique_lock lock(mutex_);
   while (!done()) {
     const int64_t left = deadline - parts_.clock->monotonic_ms();
-    if (left <= 0) {
-      return unavailable("not done within " + std::to_string(timeout_ms) + " ms" +
-                         (status_.last_error.empty() ? "" : ": " + status_.last_error));
-    }
+    if (left <= 0) return not_in_time(timeout_ms);
     changed_.wait_for(lock, std::chrono::milliseconds(std::min(left, kCancelPollMs)));
     if (!cancel || done()) continue;
     lock.unlock();
@@ -226,11 +229,14 @@ Result<Txid> Replicator::sync(int64_t timeout_ms, const CancelCheck& cancel) {
     if (!sync_result_.ok()) return sync_result_;
     target = sync_target_;
   }
-  LS_RETURN_IF_ERROR(wait_for(deadline - parts_.clock->monotonic_ms(), cancel, [&] {
+  const Status waited = wait_for(deadline - parts_.clock->monotonic_ms(), cancel, [&] {
     return (replica_newest_ >= target && !needs_snapshot_) || fatal_;
-  }));
+  });
   const std::lock_guard lock(mutex_);
   if (fatal_) return fatal_status_;
+  // What the caller asked for, not what was left of it.
+  if (waited.code() == StatusCode::kUnavailable) return not_in_time(timeout_ms);
+  LS_RETURN_IF_ERROR(waited);
   return replica_newest_;
 }
 
@@ -296,8 +302,15 @@ void Replicator::run_start_job(std::shared_ptr<SourceReader> reader, int64_t mar
   input.cancel = [this] { return cancel_jobs_.load(); };
   auto result = run_start(input);
   reader.reset();  // its mark must not outlive the job
+  Txid replica_newest = result.ok() ? result->replica_txid : Txid{};
   {
     const std::lock_guard lock(mutex_);
+    replica_newest = std::max(replica_newest, replica_newest_);
+  }
+  const auto unsent = unsent_bytes(*parts_.spool, replica_newest);
+  {
+    const std::lock_guard lock(mutex_);
+    if (result.ok() && unsent.ok()) unsent_bytes_ = *unsent;
     start_result_.emplace(std::move(result));
     start_running_ = false;
   }
@@ -309,10 +322,12 @@ void Replicator::run_upload_job(Txid replica_newest, Txid keep_after) {
   const Txid before = replica_newest;
   Status status = upload_spool(*parts_.spool, *parts_.replica, &replica_newest, cancel);
   auto bytes = trim_spool(*parts_.spool, std::min(replica_newest, keep_after));
+  auto unsent = unsent_bytes(*parts_.spool, replica_newest);
   {
     const std::lock_guard lock(mutex_);
     replica_newest_ = std::max(replica_newest_, replica_newest);
     if (bytes.ok()) spool_bytes_ = *bytes;
+    if (unsent.ok()) unsent_bytes_ = *unsent;
     if (replica_newest > before) status_.last_sync_at_ms = parts_.clock->wall_ms();
     if (replica_newest_ >= status_.local_txid) status_.oldest_unsent_at_ms = 0;
     status_.replica_txid = replica_newest_;
@@ -338,8 +353,10 @@ void Replicator::run_snapshot_job(std::shared_ptr<SourceReader> reader, Txid txi
     status = pages.status().with_context("snapshot");
   }
   reader.reset();
+  const auto unsent = unsent_bytes(*parts_.spool, txid);
   {
     const std::lock_guard lock(mutex_);
+    if (status.ok() && unsent.ok()) unsent_bytes_ = *unsent;
     if (status.ok()) {
       snapshot_job_txid_ = txid;
       replica_newest_ = std::max(replica_newest_, txid);

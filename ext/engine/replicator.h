@@ -151,11 +151,14 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   Result<Txid> ask(OwnerVerb verb, int64_t timeout_ms, const CancelCheck& cancel) const;
   void step_stop(int64_t now_ms);
   void finish_stop();
+  Status verify_database();
   Status verify_files();
+  bool replaced_in_place();
   void verify_hooks();
   void remember_idle_file();
   OpenFiles find_open_files() const;
   Status flush_now();
+  void drop_useless_spool();
   Status begin_snapshot();
   void save_local(bool with_pages);
   void record_clean_file(LocalState* state);
@@ -174,6 +177,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   int64_t next_due() const;
   template <typename Done>
   Status wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done done);
+  Status not_in_time(int64_t timeout_ms) const;
   uint64_t request(uint64_t Requests::*which);
   uint64_t pending(uint64_t Requests::*which) const;
   void complete(uint64_t Requests::*which, uint64_t serial, Status status);
@@ -244,7 +248,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   std::optional<Result<StartResult>> start_result_;
   std::optional<Status> upload_result_, snapshot_job_result_;
   Txid replica_newest_, snapshot_job_txid_;
-  uint64_t spool_bytes_ = 0;
+  uint64_t spool_bytes_ = 0, unsent_bytes_ = 0;
 };
 
 }  // namespace litestream

@@ -223,7 +223,7 @@ void Replicator::step_capture(int64_t now_ms) {
   const bool verify = sync_serial != 0 || moved || now_ms >= verify_due_ms_;
   if (!asked && !verify && now_ms < capture_due_ms_) return;
   if (verify) {
-    const Status verified = verify_files();
+    const Status verified = verify_database();
     if (!verified.ok()) {
       // Who asked waits on: the answer comes when the position is found again.
       note_warning(verified.message());
@@ -385,6 +385,7 @@ void Replicator::step_flush(int64_t now_ms) {
 Status Replicator::flush_now() {
   if (!capture_->has_pending()) return {};
   if (spool_is_full()) return unavailable("the spool is full; the replica must catch up first");
+  drop_useless_spool();
   auto file = capture_->flush(*parts_.spool, commit_time_ms_);
   if (!file.ok()) return file.status().with_context("write L0 file");
   written_txid_ = capture_->written().txid;
@@ -396,6 +397,7 @@ Status Replicator::flush_now() {
     const std::lock_guard lock(mutex_);
     upload_wanted_ = true;
     spool_bytes_ += file->size_bytes;
+    unsent_bytes_ += file->size_bytes;
     if (status_.oldest_unsent_at_ms == 0) status_.oldest_unsent_at_ms = file->created_at_ms;
   }
   const uint64_t pages_bytes = uint64_t{capture_->sums().page_count()} * 8;

@@ -3,6 +3,7 @@
 
 #include "ext/base/log.h"
 #include "ext/engine/replicator.h"
+#include "ext/engine/upload.h"
 
 namespace litestream {
 
@@ -20,9 +21,27 @@ void Replicator::resync(const Status& why) {
   set_phase(Phase::kOpening);
 }
 
+// Files that the replica has but the page checksums still build on do not count, and a spool that
+// cannot be uploaded because the replica needs a snapshot is not waited for.
 bool Replicator::spool_is_full() const {
   const std::lock_guard lock(mutex_);
-  return spool_bytes_ >= static_cast<uint64_t>(parts_.options.spool_limit_bytes);
+  return !needs_snapshot_ &&
+         unsent_bytes_ >= static_cast<uint64_t>(parts_.options.spool_limit_bytes);
+}
+
+// What a snapshot will replace need not be kept beyond the limit.
+void Replicator::drop_useless_spool() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!needs_snapshot_) return;
+    if (unsent_bytes_ < static_cast<uint64_t>(parts_.options.spool_limit_bytes)) return;
+  }
+  save_local(true);
+  if (pages_txid_ < written_txid_) return;
+  const auto bytes = trim_spool(*parts_.spool, written_txid_);
+  if (!bytes.ok()) return;
+  const std::lock_guard lock(mutex_);
+  spool_bytes_ = unsent_bytes_ = *bytes;
 }
 
 // What is unsent is more than the spool may hold, or the spool cannot be written. Holding the mark
@@ -150,13 +169,15 @@ void Replicator::finish_stop() {
   }
   bool captured_all = false;
   if (capture_ != nullptr) {
+    const bool replaced = replaced_in_place();
     auto outcome = park(*parts_.source, *capture_);
     (void)flush_now().ok();
-    // A replaced file is neither clean nor ours to checkpoint.
+    // Another file at the path is not ours to checkpoint; one that was written over is not what we
+    // know, and its old WAL must not stay.
     captured_all = outcome.ok() && *outcome == BarrierOutcome::kDone && !capture_->has_pending() &&
                    verify_files().ok();
     save_local(true);
-    if (captured_all) {
+    if (captured_all && !replaced) {
       LocalState state;
       state.position = capture_->written();
       record_clean_file(&state);

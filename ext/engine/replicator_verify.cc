@@ -41,16 +41,33 @@ Status Replicator::verify_files() {
                              " while it was in use; connections that were open then must be "
                              "opened again");
   }
-  if (!parked_ || !idle_file_) return {};
-  auto index = parts_.source->read_index();
-  if (!index.ok() || index->mx_frame != index_.mx_frame || index->salts != index_.salts) return {};
+  return {};
+}
+
+// Somebody wrote to the database file who is not SQLite ("cp backup.db app.db"): only seen while
+// the mark is parked, when nobody who is has a reason to.
+bool Replicator::replaced_in_place() {
+  if (!parked_ || !idle_file_) return false;
+  const auto index = parts_.source->read_index();
+  if (!index.ok() || index->mx_frame != index_.mx_frame || index->salts != index_.salts) {
+    return false;
+  }
   const auto stat = parts_.fs->stat(parts_.database_path);
-  if (!stat.ok()) return {};
-  if (stat->mtime_ns == idle_file_->mtime_ns && stat->size_bytes == idle_file_->size_bytes)
-    return {};
+  return stat.ok() &&
+         (stat->mtime_ns != idle_file_->mtime_ns || stat->size_bytes != idle_file_->size_bytes);
+}
+
+// PositionMismatch: let go of the files and open them again.
+Status Replicator::verify_database() {
+  LS_RETURN_IF_ERROR(verify_files());
+  if (!replaced_in_place()) return {};
+  // The frames in the WAL belong to the old content: they must go first, or whoever opens the
+  // database next lays them over the new one.
+  const auto truncated = parts_.source->relief_truncate();
+  if (!truncated.ok() || !*truncated) return {};  // somebody is in the way: at the next look
   return position_mismatch(parts_.database_path +
-                           " was replaced in place (written by something that is not SQLite); "
-                           "connections that were open then must be opened again");
+                           " was replaced in place, by something that is not SQLite, while it was "
+                           "in use; connections that were open then must be opened again");
 }
 
 // Commits that came without a hook, though this process has connections with one and nobody else

@@ -24,14 +24,26 @@ Txid newest_of(const std::vector<LtxFileInfo>& files) {
   return newest;
 }
 
+// Page 1 without the fields of the header that every commit changes: what is left is the schema.
+std::vector<uint8_t> schema_page(Bytes page) {
+  constexpr std::pair<ptrdiff_t, ptrdiff_t> kVolatile[] = {{24, 40}, {92, 100}};
+  std::vector<uint8_t> masked(page.begin(), page.end());
+  for (const auto& [first, end] : kVolatile) {
+    std::fill(masked.begin() + first, masked.begin() + end, uint8_t{0});
+  }
+  return masked;
+}
+
 struct SumSink final : PageSink {
   PageSums sums;
+  std::vector<uint8_t> schema;
   Status begin(const DatabaseShape& shape) override {
     sums = PageSums(shape.page_size);
     sums.resize(shape.page_count);
     return {};
   }
-  Status add_page(Pgno pgno, Bytes, Checksum checksum) override {
+  Status add_page(Pgno pgno, Bytes page, Checksum checksum) override {
+    if (pgno == 1) schema = schema_page(page);
     sums.set(pgno, checksum);
     return {};
   }
@@ -58,7 +70,7 @@ class Starter {
   Status write_difference(SnapshotPages& pages, const std::vector<Pgno>& changed,
                           const PageSums& now, Txid txid);
   Position position_at_mark(Txid txid) const;
-  Status refuse_foreign(const PageSums& now) const;
+  Status refuse_foreign(SnapshotPages& pages, const PageSums& now) const;
 
   const StartInput& in_;
   const WalIndex index_;
@@ -68,6 +80,7 @@ class Starter {
   std::optional<PageSums> sums_;
   Txid have_;  // newest TXID anybody knows
   Txid remote_newest_;
+  std::vector<uint8_t> remote_schema_;  // of the replica's newest point, if it was read
   bool diverged_ = false;        // the replica went on without us: nothing local describes it
   bool remote_damaged_ = false;  // its newest file cannot be read
 };
@@ -181,6 +194,7 @@ Status Starter::rebuild_sums() {
     return streamed.status();
   }
   if (!streamed.ok()) return {};  // damaged: a snapshot will heal it
+  remote_schema_ = std::move(sink.schema);
   PageSums sums = std::move(sink.sums);
   sums.set_txid(remote_newest_);
   const Status rolled = roll_forward(&sums, *in_.spool, spooled_, in_.cancel);
@@ -241,7 +255,7 @@ Result<StartResult> Starter::fresh_snapshot(Txid txid) {
   return result;
 }
 
-Status Starter::refuse_foreign(const PageSums& now) const {
+Status Starter::refuse_foreign(SnapshotPages& pages, const PageSums& now) const {
   if (sums_->page_size_bytes() != now.page_size_bytes()) {
     return invalid_argument(in_.replica->url() + " holds a database with pages of " +
                             std::to_string(sums_->page_size_bytes()) + " bytes, " +
@@ -252,6 +266,10 @@ Status Starter::refuse_foreign(const PageSums& now) const {
   for (Pgno pgno = 1; pgno <= std::min(sums_->page_count(), now.page_count()); ++pgno) {
     if (sums_->sum_of(pgno) != 0 && sums_->sum_of(pgno) == now.sum_of(pgno)) return {};
   }
+  // Of a small database every page may have changed; its schema rarely did.
+  std::vector<uint8_t> page(now.page_size_bytes());
+  LS_RETURN_IF_ERROR(pages.read_page(1, page));
+  if (schema_page(page) == remote_schema_) return {};
   return invalid_argument(in_.replica->url() +
                           " holds another database (no page is the same as in " +
                           in_.database_path + "): give this database a replica folder of its own");
@@ -282,7 +300,7 @@ Result<StartResult> Starter::compare() {
   LS_ASSIGN_OR_RETURN(auto pages, SnapshotPages::open(*in_.reader));
   StartResult result;
   LS_ASSIGN_OR_RETURN(result.sums, sum_pages(pages, in_.cancel));
-  LS_RETURN_IF_ERROR(refuse_foreign(result.sums));
+  LS_RETURN_IF_ERROR(refuse_foreign(pages, result.sums));
   std::vector<Pgno> changed;
   for (Pgno pgno = 1; pgno <= result.sums.page_count(); ++pgno) {
     if (result.sums.sum_of(pgno) != sums_->sum_of(pgno)) changed.push_back(pgno);

@@ -49,4 +49,13 @@ Result<uint64_t> trim_spool(LtxStore& spool, Txid keep_after) {
   return bytes;
 }
 
+Result<uint64_t> unsent_bytes(LtxStore& spool, Txid replica_newest) {
+  LS_ASSIGN_OR_RETURN(const auto files, spool.list(0));
+  uint64_t bytes = 0;
+  for (const LtxFileInfo& file : files) {
+    if (file.max_txid > replica_newest) bytes += file.size_bytes;
+  }
+  return bytes;
+}
+
 }  // namespace litestream

@@ -19,4 +19,7 @@ Status upload_spool(LtxStore& spool, LtxStore& replica, Txid* replica_newest,
 // `keep_after`, but never the newest. Returns the bytes that remain in the spool.
 Result<uint64_t> trim_spool(LtxStore& spool, Txid keep_after);
 
+// Bytes of the spooled files that end beyond `replica_newest`.
+Result<uint64_t> unsent_bytes(LtxStore& spool, Txid replica_newest);
+
 }  // namespace litestream

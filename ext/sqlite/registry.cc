@@ -148,11 +148,17 @@ std::optional<DatabaseOptions> Registry::start_on_open(const DatabaseIdentity& i
   return std::nullopt;
 }
 
+// Whether `path`, known to have led to `known`, still leads to the file `wanted`. The number of a
+// deleted file's inode is soon given to another file, so that the record alone proves nothing.
+bool Registry::still_names(const std::string& path, const DatabaseIdentity& known,
+                           const DatabaseIdentity& wanted) {
+  return wanted.exists() && known == wanted && identity_of(path) == wanted;
+}
+
 bool Registry::is_same(const Running& running, const DatabaseIdentity& identity,
                        const std::string& path) {
   // What stands at its path is what a replicator replicates, also after the file was replaced.
-  if (running.path == path) return true;
-  return identity.exists() && running.identity == identity;
+  return running.path == path || still_names(running.path, running.identity, identity);
 }
 
 Registry::Running* Registry::find_running(const DatabaseIdentity& identity,
@@ -183,7 +189,10 @@ void Registry::connection_opened(const std::shared_ptr<ConnectionState>& connect
   }
   // It let go when its last connection closed, or is about to: the new one waits for its lock.
   for (const auto& [identity, request] : armed_) {
-    if (identity != connection->identity && request.path != connection->main_path) continue;
+    if (request.path != connection->main_path &&
+        !still_names(request.path, identity, connection->identity)) {
+      continue;
+    }
     const auto created = create(request);
     if (!created.ok()) log_message(LogLevel::kError, created.status().message());
     return;

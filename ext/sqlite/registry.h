@@ -125,6 +125,8 @@ class Registry {
   static void before_fork();
   static void after_fork_parent();
   static void after_fork_child();
+  static bool still_names(const std::string& path, const DatabaseIdentity& known,
+                          const DatabaseIdentity& wanted);
   static bool is_same(const Running& running, const DatabaseIdentity& identity,
                       const std::string& path);
   Running* find_running(const DatabaseIdentity& identity, const std::string& path);

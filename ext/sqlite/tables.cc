@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "ext/base/clock.h"
 #include "ext/base/limits.h"
@@ -37,11 +38,13 @@ Result<std::vector<ReplicaSource>> sources_for(const TableQuery& query) {
     LS_ASSIGN_OR_RETURN(sources, all_replica_sources());
   }
   if (!query.replica || sources.empty()) return sources;
-  std::string names;
-  for (const ReplicaSource& source : sources) names += " " + source.replica_name;
+  std::set<std::string> known;
+  for (const ReplicaSource& source : sources) known.insert(source.replica_name);
   std::erase_if(sources, [&](const auto& s) { return s.replica_name != *query.replica; });
   if (!sources.empty()) return sources;
-  return not_found("unknown replica '" + *query.replica + "'; known:" + names);
+  std::string names;
+  for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
+  return not_found("unknown replica '" + *query.replica + "'; known: " + names);
 }
 
 // Calls `add` for each source of the query.

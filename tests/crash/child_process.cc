@@ -14,7 +14,6 @@
 namespace litestream::test {
 namespace {
 
-constexpr int kAnswerTimeoutMs = 60'000;
 constexpr int kEndTimeoutMs = 30'000;
 
 }  // namespace
@@ -54,7 +53,7 @@ void ChildProcess::tell(const std::string& command) {
   (void)!::send(socket_, line.data(), line.size(), MSG_NOSIGNAL);
 }
 
-std::string ChildProcess::read_answer() {
+std::string ChildProcess::read_answer(int timeout_ms) {
   while (true) {
     const size_t end = received_.find('\n');
     if (end != std::string::npos) {
@@ -63,7 +62,7 @@ std::string ChildProcess::read_answer() {
       return line;
     }
     pollfd fd{socket_, POLLIN, 0};
-    if (::poll(&fd, 1, kAnswerTimeoutMs) <= 0) throw std::runtime_error("child: no answer");
+    if (::poll(&fd, 1, timeout_ms) <= 0) throw std::runtime_error("child: no answer");
     char buffer[4096];
     const ssize_t n = ::recv(socket_, buffer, sizeof buffer, 0);
     if (n <= 0) {
@@ -73,9 +72,9 @@ std::string ChildProcess::read_answer() {
   }
 }
 
-std::string ChildProcess::ask(const std::string& command) {
+std::string ChildProcess::ask(const std::string& command, int timeout_ms) {
   tell(command);
-  return read_answer();
+  return read_answer(timeout_ms);
 }
 
 std::string ChildProcess::sql(const std::string& statement) {

@@ -13,6 +13,7 @@ namespace litestream::test {
 
 class ChildProcess {
  public:
+  static constexpr int kAnswerTimeoutMs = 60'000;
   // Starts crash_child with these arguments; it is ready for commands at once.
   explicit ChildProcess(const std::vector<std::string>& arguments);
   ~ChildProcess();
@@ -20,14 +21,12 @@ class ChildProcess {
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   pid_t pid() const { return pid_; }
-  // Sends a command and returns its answer; throws if the child dies instead or says nothing for a
-  // minute.
-  std::string ask(const std::string& command);
+  // Sends a command and returns its answer; throws if the child dies or is silent for so long.
+  std::string ask(const std::string& command, int timeout_ms = kAnswerTimeoutMs);
   // As ask("sql ..."), throwing what SQLite said if the statement fails.
   std::string sql(const std::string& statement);
   // Sends without waiting; a dead child does not matter.
   void tell(const std::string& command);
-  std::string read_answer();
 
   void send_signal(int number);
   // SIGKILL and reap. Throws if the child had already ended by itself with a failure of its own.
@@ -37,6 +36,7 @@ class ChildProcess {
   bool alive() const { return pid_ > 0; }
 
  private:
+  std::string read_answer(int timeout_ms);
   void reap(int status);
   pid_t pid_ = -1;
   int socket_ = -1;

@@ -4,6 +4,7 @@
 // LITESTREAM_KILL_ROUNDS sets the number of kills.
 #include <chrono>
 #include <cstdlib>
+#include <iostream>
 #include <thread>
 
 #include "tests/crash/crash_database.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int kThreadCount = 4;
 constexpr const char* kPauseUs = "1000";
+constexpr int kLoadTimeoutMs = 20 * 60 * 1000;
 
 int kill_count() {
   const char* text = std::getenv("LITESTREAM_KILL_ROUNDS");
@@ -65,7 +67,7 @@ TEST_CASE("being killed under load costs less than twice the upload, and no snap
   for (int writer = 0; writer < kThreadCount; ++writer) {
     owner->ask(load_command(1, writer, targets[static_cast<size_t>(writer)], seed));
   }
-  REQUIRE(owner->ask("join") == "ok");
+  REQUIRE(owner->ask("join", kLoadTimeoutMs) == "ok");
   owner->sql("SELECT litestream_sync()");
   require_whole(spared);
   REQUIRE(counters(spared) == targets);
@@ -73,6 +75,8 @@ TEST_CASE("being killed under load costs less than twice the upload, and no snap
   INFO(killed.log_count() << " transactions, " << kill_count()
                           << " kills: " << killed.level_0_bytes()
                           << " bytes of level 0, without kills " << spared.level_0_bytes());
+  std::cerr << "kill cost: " << killed.level_0_bytes() << " bytes with " << kill_count()
+            << " kills, " << spared.level_0_bytes() << " without\n";
   CHECK(killed.log_count() > kill_count());
   REQUIRE(killed.level_0_bytes() < 2 * spared.level_0_bytes());
 }

@@ -42,9 +42,12 @@ SimWorld::SimWorld(uint64_t seed, SourceDefect defect)
   options_.checkpoint_interval_ms = one_of<int64_t>(random_, {1000, 60'000});
   options_.min_checkpoint_page_count = one_of<int64_t>(random_, {1, 10, 50, 1000});
   options_.truncate_page_n = one_of<int64_t>(random_, {0, 20, 200});
+  options_.spool_limit_bytes = one_of<int64_t>(random_, {3000, 20'000, 1 << 30});
+  if (random_.chance(4)) options_.durability = Durability::kReplica;
+  options_.commit_timeout_ms = 100;
   interference_one_in_ = one_of<uint64_t>(random_, {2, 5, 20});
   fault_one_in_ = one_of<uint64_t>(random_, {30, 200, 1'000'000});
-  store_.set_hook([this](StoreCall call, const LtxFileInfo*) { return store_fault(call); });
+  store_.set_hook([this](StoreCall call, const LtxFileInfo* file) { return store_fault(call, file); });
   database_.connect();
   app_connected_ = true;
 }

@@ -48,7 +48,11 @@ class SimWorld final : private SimHost {
   void step_when_due();
   void run_job(std::function<void()> job);
   void run_some_job();
+  void wake();
+  template <typename Call>
+  auto wait_for(Call call);
   void ask();
+  void wait_for_replica();
   void ask_for_txid();
   void ask_for_sync();
   void checkpoint_from_hook();
@@ -56,7 +60,7 @@ class SimWorld final : private SimHost {
 
   // --- the machine and the store ---
   Status pause(const char* what) override;
-  Status store_fault(StoreCall call);
+  Status store_fault(StoreCall call, const LtxFileInfo* file);
   bool dead() const;
   void arm_death();
   void lose_power();
@@ -97,12 +101,14 @@ class SimWorld final : private SimHost {
   int64_t due_ms_ = 0;
   bool woken_ = false;
   bool stop_asked_ = false;
+  bool answer_at_once_ = false;
 
   bool calm_ = false;  // no interference, no faults
   bool in_pause_ = false, in_step_ = false, in_job_ = false;
   uint64_t interference_one_in_ = 8;
   uint64_t fault_one_in_ = 200;
   bool outage_ = false;
+  int listing_lag_ = 0;
   bool death_armed_ = false, death_came_ = false;
   uint64_t calls_until_death_ = 0, store_calls_until_fault_ = 0;
   bool app_connected_ = false;

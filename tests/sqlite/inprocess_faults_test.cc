@@ -17,26 +17,26 @@ namespace fs = std::filesystem;
 
 constexpr const char* kTable = "CREATE TABLE t(id INTEGER PRIMARY KEY, data)";
 
-// "READ 1073741826 1073742335" for every lock of this process on a file.
-std::set<std::string> own_locks(const std::string& path) {
+// Every byte of a file that this process has locked. Neighbouring ranges of one process are one in
+// /proc/locks, so that the lines themselves cannot be compared.
+std::set<int64_t> locked_bytes(const std::string& path) {
   const auto facts = posix_file_system().stat(path);
   REQUIRE(facts.ok());
   const std::string inode = ":" + std::to_string(facts->inode);
-  std::set<std::string> locks;
+  std::set<int64_t> bytes;
   std::ifstream file("/proc/locks");
-  std::string number, kind, mode, type, pid, id, first, last;
-  while (file >> number >> kind) {
-    std::string rest;
-    std::getline(file, rest);
-    std::istringstream fields(rest);
-    fields >> mode >> type >> pid >> id >> first >> last;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream fields(line);
+    std::string number, kind, mode, type, pid, id;
+    int64_t first = 0, last = 0;
+    fields >> number >> kind >> mode >> type >> pid >> id >> first >> last;
     if (kind != "POSIX" || pid != std::to_string(::getpid()) || !id.ends_with(inode)) continue;
-    locks.insert(type + " " + first + " " + last);
+    for (int64_t byte = first; byte <= last; ++byte) bytes.insert(byte);
   }
-  return locks;
+  return bytes;
 }
 
-bool covers(const std::set<std::string>& now, const std::set<std::string>& before) {
+bool includes(const std::set<int64_t>& now, const std::set<int64_t>& before) {
   return std::includes(now.begin(), now.end(), before.begin(), before.end());
 }
 
@@ -50,26 +50,26 @@ TEST_CASE("I1: the locks of the application's connections never shrink") {
   SqliteDb reader(place.path());
   reader.exec("BEGIN");
   REQUIRE(reader.integer("SELECT count(*) FROM t") == 20);
-  const auto database_locks = own_locks(place.path());
-  const auto index_locks = own_locks(place.path() + "-shm");
+  const auto database_locks = locked_bytes(place.path());
+  const auto index_locks = locked_bytes(place.path() + "-shm");
   REQUIRE_FALSE(database_locks.empty());
   REQUIRE_FALSE(index_locks.empty());
   const auto require_locks = [&] {
-    REQUIRE(covers(own_locks(place.path()), database_locks));
-    REQUIRE(covers(own_locks(place.path() + "-shm"), index_locks));
+    REQUIRE(includes(locked_bytes(place.path()), database_locks));
+    REQUIRE(includes(locked_bytes(place.path() + "-shm"), index_locks));
   };
   const std::string source = "'" + place.path() + "'";
   const std::string url = "'" + place.url() + "'";
-  for (const std::string& sql : {
-           place.start_sql(), place.insert_sql(), std::string("SELECT litestream_sync()"),
-           std::string("SELECT * FROM litestream_status"),
-           "SELECT * FROM litestream_ltx WHERE database = " + source,
-           "SELECT * FROM litestream_restore_points WHERE database = " + url,
-           std::string("SELECT litestream_snapshot()"),
-           "SELECT litestream_restore(" + source + ", '" + place.file("out.db") + "')",
-           "SELECT litestream_verify(" + source + ")", "SELECT litestream_sync(" + source + ")",
-           std::string("SELECT litestream_stop()"), place.start_sql(),
-           "SELECT litestream_reset(" + source + ")", std::string("SELECT litestream_stop()")}) {
+  for (const std::string& sql :
+       {place.start_sql(), place.insert_sql(), std::string("SELECT litestream_sync()"),
+        std::string("SELECT * FROM litestream_status"),
+        "SELECT * FROM litestream_ltx WHERE database = " + source,
+        "SELECT * FROM litestream_restore_points WHERE database = " + url,
+        std::string("SELECT litestream_snapshot()"),
+        "SELECT litestream_restore(" + source + ", '" + place.file("out.db") + "')",
+        "SELECT litestream_verify(" + source + ")", "SELECT litestream_sync(" + source + ")",
+        std::string("SELECT litestream_stop()"), place.start_sql(),
+        "SELECT litestream_reset(" + source + ")", std::string("SELECT litestream_stop()")}) {
     INFO(sql);
     db.exec(sql);
     require_locks();
@@ -154,7 +154,8 @@ TEST_CASE("I6: in async mode COMMIT succeeds whatever happens to us, and status 
   const std::string folder = database.file(".app.db-litestream") + "/ltx";
   fs::rename(folder, folder + "-away");
   std::ofstream(folder) << "no folder";
-  const std::string last_error = "SELECT last_error FROM litestream_status";
+  const std::string last_error =
+      "SELECT last_error FROM litestream_status WHERE database = '" + database.path() + "'";
   for (int i = 0; i < 30; ++i) {
     insert_rows(database.main(), 1);  // throws if COMMIT reports anything
     if (i == 15) wait_until([&] { return database.main().text(last_error) != ""; });
@@ -193,6 +194,8 @@ TEST_CASE("I7: a checkpoint that we hold back says busy, and the WAL survives th
       SqlProcess app(place.path(), SqlProcess::kExtension);
       app.exec(Place::create_sql());
       app.exec(place.start_sql(R"({"sync-interval":"1h","shutdown-sync-timeout":"100ms"})"));
+      app.exec(Place::insert_sql());
+      app.exec("SELECT litestream_sync()");
       // No spool, no replica: nothing of this can be kept but in the WAL.
       place.break_replica();
       fs::rename(place.meta_path() + "/ltx", place.file("ltx-away"));
@@ -207,8 +210,8 @@ TEST_CASE("I7: a checkpoint that we hold back says busy, and the WAL survives th
     place.mend_replica();
     SqlProcess app(place.path(), SqlProcess::kExtension);
     app.exec(place.start_sql());
-    REQUIRE(app.text("SELECT litestream_sync()") == txid_text(6));
-    REQUIRE(place.rows_at() == 5);
+    REQUIRE(app.text("SELECT litestream_sync()") == txid_text(7));
+    REQUIRE(place.rows_at() == 6);
   }
 }
 
@@ -229,14 +232,24 @@ TEST_CASE("I11: views and triggers of a foreign schema cannot call us") {
       "litestream_restore('" + place.url() + "', '" + place.file("stolen.db") + "')",
       "litestream_config('" + place.file("litestream.yml") + "')",
       "litestream_replicate('file://" + place.file("elsewhere") + "')",
-      "litestream_stop()", "litestream_sync()", "litestream_snapshot()", "litestream_txid()",
-      "litestream_start('" + place.path() + "')", "litestream_wait()", "litestream_verify('x')",
-      "litestream_reset('" + place.path() + "')", "litestream_last_error()"};
+      "litestream_stop()",
+      "litestream_sync()",
+      "litestream_snapshot()",
+      "litestream_txid()",
+      "litestream_start('" + place.path() + "')",
+      "litestream_wait()",
+      "litestream_verify('x')",
+      "litestream_reset('" + place.path() + "')",
+      "litestream_last_error()"};
   for (const std::string& call : calls) {
     INFO(call);
-    db.exec("DROP VIEW IF EXISTS v; DROP TRIGGER IF EXISTS r; CREATE TABLE IF NOT EXISTS u(a);"
-            "CREATE VIEW v AS SELECT " + call + " AS x;"
-            "CREATE TRIGGER r AFTER INSERT ON u BEGIN SELECT " + call + "; END");
+    db.exec(
+        "DROP VIEW IF EXISTS v; DROP TRIGGER IF EXISTS r; CREATE TABLE IF NOT EXISTS u(a);"
+        "CREATE VIEW v AS SELECT " +
+        call +
+        " AS x;"
+        "CREATE TRIGGER r AFTER INSERT ON u BEGIN SELECT " +
+        call + "; END");
     REQUIRE(contains(db.error_of("SELECT * FROM v"), "unsafe use of litestream_"));
     REQUIRE(contains(db.error_of("INSERT INTO u VALUES(1)"), "unsafe use of litestream_"));
   }

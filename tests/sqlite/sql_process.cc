@@ -32,8 +32,7 @@ bool answer(char kind, const std::string& text) {
   char head[16];
   std::snprintf(head, sizeof head, "%c%08zx", kind, text.size());
   const std::string bytes = std::string(head, 9) + text;
-  return ::send(0, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-         static_cast<ssize_t>(bytes.size());
+  return ::send(0, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
 }
 
 struct FirstValue {

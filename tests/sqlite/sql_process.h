@@ -21,7 +21,8 @@ class SqlProcess {
  public:
   static constexpr const char* kPlain = "plain";
   static constexpr const char* kExtension = "extension";
-  static constexpr const char* kSingleThread = "single-thread";  // extension, SQLite without mutexes
+  static constexpr const char* kSingleThread =
+      "single-thread";  // extension, SQLite without mutexes
 
   SqlProcess(const std::string& database_path, const char* kind) {
     int sockets[2];
@@ -33,8 +34,7 @@ class SqlProcess {
     std::string path = database_path;
     std::string mode = kind;
     char* arguments[] = {program.data(), path.data(), mode.data(), nullptr};
-    const int code =
-        ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, ::environ);
+    const int code = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, ::environ);
     ::posix_spawn_file_actions_destroy(&actions);
     ::close(sockets[1]);
     socket_ = sockets[0];

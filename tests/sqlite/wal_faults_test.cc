@@ -211,9 +211,8 @@ TEST_CASE("B6: a hook that the application replaced") {
   insert_rows(*third, 3);
   REQUIRE(calls == 3);
   // File events bring them, without any call of ours.
-  wait_until([&] {
-    return status_of(database.main(), database.path(), "replica_txid") == txid_text(9);
-  });
+  wait_until(
+      [&] { return status_of(database.main(), database.path(), "replica_txid") == txid_text(9); });
   wait_until([&] {
     (void)database.sync();
     return contains(status_of(database.main(), database.path(), "warning"), "hook");
@@ -226,8 +225,7 @@ TEST_CASE("B6: a hook that the application replaced") {
 }
 
 TEST_CASE("B7: a reader that stays, under write load") {
-  ReplicatedDatabase database(
-      kTable, R"({"sync-interval":"20ms","min-checkpoint-page-count":20})");
+  ReplicatedDatabase database(kTable, R"({"sync-interval":"20ms","min-checkpoint-page-count":20})");
   insert_rows(database.main(), 1);
   const auto reader = database.connect();
   reader->exec("BEGIN");
@@ -312,7 +310,8 @@ TEST_CASE("B13: a WAL damaged before the extension was loaded") {
   Place place;
   {
     SqlProcess app(place.path(), SqlProcess::kPlain);
-    app.exec(Place::create_sql() + "; PRAGMA wal_autocheckpoint=0; PRAGMA wal_checkpoint(TRUNCATE)");
+    app.exec(Place::create_sql() +
+             "; PRAGMA wal_autocheckpoint=0; PRAGMA wal_checkpoint(TRUNCATE)");
     insert_rows(app, 20);
     app.kill();
   }
