@@ -34,7 +34,6 @@ Status require_map(const ConfigSource& source, const DocumentNode& value, KeySco
 // Whether `key` is one of the durations, counts and choices of DatabaseOptions.
 bool is_option_key(std::string_view key);
 // Sets such an option, checked against its range.
-Status read_option(const ConfigSource& source, const DocumentNode& value,
-                   DatabaseOptions* options);
+Status read_option(const ConfigSource& source, const DocumentNode& value, DatabaseOptions* options);
 
 }  // namespace litestream

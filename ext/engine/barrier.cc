@@ -29,8 +29,8 @@ Result<BarrierOutcome> finish_locked(SourceDatabase& source, Capture& capture) {
   (void)tail;
   if (!capture.may_advance()) return BarrierOutcome::kFileFirst;
   const auto rest = source.guard_checkpoint_and_renew();
-  // The guard has let go of its mark and may not have a new one, so frames can be reset away unseen:
-  // never to be taken for a mere Busy.
+  // The guard has let go of its mark and may not have a new one, so frames can be reset away
+  // unseen: never to be taken for a mere Busy.
   if (!rest.ok()) return position_mismatch("the mark was lost: " + rest.status().message());
   return rest->complete() ? BarrierOutcome::kDone : BarrierOutcome::kReaderInWay;
 }

@@ -15,6 +15,16 @@ namespace {
 constexpr int64_t kCancelPollMs = 50;
 constexpr int64_t kHookWaitMs = 1000;
 
+// A job must end with a result, whatever happens in it.
+template <typename Body>
+auto without_exceptions(Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::exception& error) {
+    return internal_error(std::string("unexpected: ") + error.what());
+  }
+}
+
 }  // namespace
 
 Replicator::Replicator(ReplicatorParts parts)
@@ -99,6 +109,7 @@ Status Replicator::wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done 
   while (!done()) {
     const int64_t left = deadline - parts_.clock->monotonic_ms();
     if (left <= 0) return not_in_time(timeout_ms);
+    if (status_.phase == Phase::kStopped) return unavailable("replication was stopped");
     changed_.wait_for(lock, std::chrono::milliseconds(std::min(left, kCancelPollMs)));
     if (!cancel || done()) continue;
     lock.unlock();
@@ -139,9 +150,13 @@ bool Replicator::checkpoint_from_hook(int64_t frame_count) noexcept {
   if (threshold == 0 || frame_count < threshold) return true;
   try {
     const uint64_t serial = request(&Requests::barrier);
-    (void)wait_for(kHookWaitMs, nullptr, [&] {
-      return done_.barrier >= serial || fatal_ || stop_wanted_;
-    }).ok();
+    const Status waited = wait_for(kHookWaitMs, nullptr, [&] {
+      return done_.barrier >= serial || fatal_ || stop_wanted_ || pause_wanted_;
+    });
+    // Whatever keeps the thread: not every commit shall wait for it.
+    if (!waited.ok()) {
+      barrier_threshold_.store(frame_count + parts_.options.min_checkpoint_page_count);
+    }
   } catch (const std::exception& error) {
     log_message(LogLevel::kError, error.what());
   }
@@ -257,21 +272,68 @@ void Replicator::request_stop(int64_t timeout_ms) noexcept {
     const int64_t deadline = parts_.clock->monotonic_ms() + timeout_ms;
     stop_deadline_ms_ = stop_wanted_ ? std::min(stop_deadline_ms_, deadline) : deadline;
     stop_wanted_ = true;
+    stop_is_idle_ = false;
   }
   changed_.notify_all();
   parts_.wake();
 }
 
-bool Replicator::cancel_stop() noexcept {
+void Replicator::request_idle_stop(int64_t timeout_ms) noexcept {
   {
     const std::lock_guard lock(mutex_);
-    if (stop_committed_ || fatal_) return false;
-    stop_wanted_ = false;
+    if (stop_wanted_ || held_count_ > 0) return;
+    stop_wanted_ = stop_is_idle_ = true;
+    stop_deadline_ms_ = parts_.clock->monotonic_ms() + timeout_ms;
+  }
+  changed_.notify_all();
+  parts_.wake();
+}
+
+bool Replicator::hold() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_committed_ || fatal_ || (stop_wanted_ && !stop_is_idle_)) return false;
+    ++held_count_;
+    if (!stop_wanted_) return true;
+    stop_wanted_ = stop_is_idle_ = false;
     stop_deadline_ms_ = kNeverMs;
     cancel_jobs_.store(false);
   }
   parts_.wake();
   return true;
+}
+
+int Replicator::release() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (held_count_ > 0) --held_count_;
+  return held_count_;
+}
+
+void Replicator::request_pause() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    pause_wanted_ = true;
+    paused_ = status_.phase == Phase::kStopped || status_.phase == Phase::kFailed;
+  }
+  parts_.wake();
+}
+
+bool Replicator::wait_paused(int64_t timeout_ms) noexcept {
+  const int64_t deadline = parts_.clock->monotonic_ms() + timeout_ms;
+  std::unique_lock lock(mutex_);
+  while (!paused_ && parts_.clock->monotonic_ms() < deadline) {
+    changed_.wait_for(lock, std::chrono::milliseconds(10));
+  }
+  return paused_;
+}
+
+void Replicator::resume() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    pause_wanted_ = paused_ = false;
+    if (!stop_wanted_) cancel_jobs_.store(false);
+  }
+  parts_.wake();
 }
 
 Result<Txid> Replicator::wait_stopped(int64_t timeout_ms, const CancelCheck& cancel) {
@@ -280,6 +342,11 @@ Result<Txid> Replicator::wait_stopped(int64_t timeout_ms, const CancelCheck& can
   }));
   const std::lock_guard lock(mutex_);
   if (fatal_) return fatal_status_;
+  if (stop_incomplete_) {
+    return unavailable(
+        "stopped, but not everything committed was captured; the next start compares" +
+        (status_.last_error.empty() ? "" : ": " + status_.last_error));
+  }
   if (replica_newest_ < status_.local_txid) {
     return unavailable("stopped, but the replica has " + format_txid(replica_newest_) + " of " +
                        format_txid(status_.local_txid) +
@@ -300,7 +367,7 @@ void Replicator::run_start_job(std::shared_ptr<SourceReader> reader, int64_t mar
   input.state_path = state_path_;
   input.pages_path = pages_path_;
   input.cancel = [this] { return cancel_jobs_.load(); };
-  auto result = run_start(input);
+  auto result = without_exceptions([&] { return run_start(input); });
   reader.reset();  // its mark must not outlive the job
   Txid replica_newest = result.ok() ? result->replica_txid : Txid{};
   {
@@ -317,18 +384,25 @@ void Replicator::run_start_job(std::shared_ptr<SourceReader> reader, int64_t mar
   parts_.wake();
 }
 
-void Replicator::run_upload_job(Txid replica_newest, Txid keep_after) {
+void Replicator::run_upload_job(Txid uploaded, Txid covered, Txid keep_after) {
   const auto cancel = [this] { return cancel_jobs_.load(); };
-  const Txid before = replica_newest;
-  Status status = upload_spool(*parts_.spool, *parts_.replica, &replica_newest, cancel);
-  auto bytes = trim_spool(*parts_.spool, std::min(replica_newest, keep_after));
-  auto unsent = unsent_bytes(*parts_.spool, replica_newest);
+  const Txid before = uploaded;
+  bool gap = false;
+  Status status = without_exceptions([&]() -> Result<Txid> {
+                    LS_RETURN_IF_ERROR(upload_spool(*parts_.spool, *parts_.replica, &uploaded,
+                                                    covered, &gap, cancel));
+                    return uploaded;
+                  }).status();
+  auto bytes = trim_spool(*parts_.spool, std::min(uploaded, keep_after));
+  auto unsent = unsent_bytes(*parts_.spool, uploaded);
   {
     const std::lock_guard lock(mutex_);
-    replica_newest_ = std::max(replica_newest_, replica_newest);
+    uploaded_txid_ = std::max(uploaded_txid_, uploaded);
+    replica_newest_ = std::max(replica_newest_, uploaded);
+    needs_snapshot_ = needs_snapshot_ || gap;
     if (bytes.ok()) spool_bytes_ = *bytes;
     if (unsent.ok()) unsent_bytes_ = *unsent;
-    if (replica_newest > before) status_.last_sync_at_ms = parts_.clock->wall_ms();
+    if (uploaded > before) status_.last_sync_at_ms = parts_.clock->wall_ms();
     if (replica_newest_ >= status_.local_txid) status_.oldest_unsent_at_ms = 0;
     status_.replica_txid = replica_newest_;
     upload_result_ = std::move(status);
@@ -341,17 +415,18 @@ void Replicator::run_upload_job(Txid replica_newest, Txid keep_after) {
 void Replicator::run_snapshot_job(std::shared_ptr<SourceReader> reader, Txid txid,
                                   int64_t marked_at_ms, Checksum after) {
   const auto cancel = [this] { return cancel_jobs_.load(); };
-  Status status;
-  auto pages = SnapshotPages::open(*reader);
-  if (pages.ok()) {
-    auto written = write_snapshot(*pages, *parts_.replica, txid, marked_at_ms, after, cancel);
-    // The same TXID always holds the same pages: a snapshot that is there already serves.
-    if (!written.ok() && written.status().code() != StatusCode::kAlreadyExists) {
-      status = written.status().with_context("snapshot");
-    }
-  } else {
-    status = pages.status().with_context("snapshot");
-  }
+  const Status status =
+      without_exceptions([&]() -> Result<Txid> {
+        LS_ASSIGN_OR_RETURN(auto pages, SnapshotPages::open(*reader));
+        LS_RETURN_IF_ERROR(replace_if_damaged(
+            *parts_.replica, {kSnapshotLevel, Txid{1}, txid, 0, marked_at_ms}, [&] {
+              return write_snapshot(pages, *parts_.replica, txid, marked_at_ms, after, cancel)
+                  .status();
+            }));
+        return txid;
+      })
+          .status()
+          .with_context("snapshot");
   reader.reset();
   const auto unsent = unsent_bytes(*parts_.spool, txid);
   {
@@ -363,7 +438,7 @@ void Replicator::run_snapshot_job(std::shared_ptr<SourceReader> reader, Txid txi
       status_.replica_txid = replica_newest_;
       status_.last_sync_at_ms = parts_.clock->wall_ms();
     }
-    snapshot_job_result_ = std::move(status);
+    snapshot_job_result_ = status;
     snapshot_running_ = false;
   }
   changed_.notify_all();

@@ -101,26 +101,42 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   Result<Txid> snapshot(int64_t timeout_ms, const CancelCheck& cancel);
   // Lets go of the database within `timeout_ms`; what is unsent stays in the spool (Unavailable).
   void request_stop(int64_t timeout_ms) noexcept;
-  // Takes back a request_stop() that has not begun to close; false: too late.
-  bool cancel_stop() noexcept;
+  // The same when the last connection has been closed for a while; not if one is held again.
+  void request_idle_stop(int64_t timeout_ms) noexcept;
+  // A connection of the application counts on this replicator, which takes an idle stop back.
+  // False: it is letting go already, or was stopped on purpose.
+  bool hold() noexcept;
+  // The number of connections that are left.
+  int release() noexcept;
   Result<Txid> wait_stopped(int64_t timeout_ms, const CancelCheck& cancel);
   bool stopped() const;
   bool is_owner_now() const;  // of the database, as far as other threads may know
-  bool letting_go() const;    // stopped, or past the point where cancel_stop() helps
+  bool letting_go() const;    // stopped, or past the point where hold() helps
   const DatabaseOptions& options() const { return parts_.options; }
   const std::string& database_path() const { return parts_.database_path; }
   const std::string& meta_path() const { return parts_.meta_path; }
   const LtxStore& replica() const { return *parts_.replica; }
   LtxStore& replica() { return *parts_.replica; }
 
+  // Around fork(): lets go of every connection and job that reads, so that a child inherits none
+  // of them, and opens them again.
+  void request_pause() noexcept;
+  bool wait_paused(int64_t timeout_ms) noexcept;
+  void resume() noexcept;
+
   // --- replicator thread ---
+  // What a step threw: replication of this database ends, the others go on.
+  void fail_after_exception(const char* what) noexcept;
   // Does what is due; returns the monotonic time of the next call wanted, kNeverMs for none.
   int64_t step();
   bool source_is_open() const { return source_open_; }
   bool is_owner() const { return owner_lock_ != nullptr; }
   // In a forked child: the lock is the parent's; closing our copy of it does not release it, but
   // keeping it would hold it after the parent's death.
-  void forget_after_fork() { owner_lock_.reset(); }
+  void forget_after_fork() {
+    owner_lock_.reset();
+    replica_lock_.reset();
+  }
 
  private:
   using Phase = ReplicatorStatus::Phase;
@@ -145,11 +161,14 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool answer_one(const OwnerRequest& request, uint64_t* serial, Txid* target);
   void answer_all(const Result<Txid>& answer);
   void step_owner_status(int64_t now_ms);
-  void forget_and_reopen();
+  Status forget_and_reopen();
   bool is_standby() const;
+  bool pause_wanted_now() const;
+  void step_pause();
   Status wait_for_owner(Txid txid, int64_t timeout_ms, const CancelCheck& cancel) const;
   Result<Txid> ask(OwnerVerb verb, int64_t timeout_ms, const CancelCheck& cancel) const;
   void step_stop(int64_t now_ms);
+  bool capture_for_stop();
   void finish_stop();
   Status verify_database();
   Status verify_files();
@@ -181,7 +200,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   uint64_t request(uint64_t Requests::*which);
   uint64_t pending(uint64_t Requests::*which) const;
   void complete(uint64_t Requests::*which, uint64_t serial, Status status);
-  void run_upload_job(Txid replica_newest, Txid keep_after);
+  void run_upload_job(Txid uploaded, Txid covered, Txid keep_after);
   void run_start_job(std::shared_ptr<SourceReader> reader, int64_t marked_at_ms);
   void run_snapshot_job(std::shared_ptr<SourceReader> reader, Txid txid, int64_t marked_at_ms,
                         Checksum after);
@@ -203,7 +222,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
 
   // Replicator thread only.
   bool source_open_ = false;
-  std::unique_ptr<FileLock> owner_lock_;
+  std::unique_ptr<FileLock> owner_lock_, replica_lock_;
   std::unique_ptr<Capture> capture_;
   int64_t open_retry_ms_ = 0, open_backoff_ms_ = 0, first_try_ms_ = kNeverMs;
   int64_t capture_due_ms_ = kNeverMs, verify_due_ms_ = 0, flush_due_ms_ = kNeverMs;
@@ -211,6 +230,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   int64_t upload_backoff_ms_ = 0, error_backoff_ms_ = 0;
   int64_t last_flush_ms_ = 0, wal_since_ms_ = kNeverMs;
   int recheck_count_ = 0;
+  bool recheck_wanted_ = false;  // a hint came whose commit was not found yet
   uint64_t captured_commit_count_ = 0;
   // Of the commits captured since the start, how many came without a hook; told so far.
   uint64_t captured_at_start_ = 0, hooked_at_start_ = 0, unhooked_told_ = 0;
@@ -239,15 +259,19 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   Requests wanted_, done_;
   Status capture_result_, sync_result_, snapshot_result_;
   Txid sync_target_, durable_target_;
-  bool fatal_ = false;
+  bool fatal_ = false, pause_wanted_ = false, paused_ = false;
   Status fatal_status_;
-  bool stop_wanted_ = false, stop_committed_ = false;
+  bool stop_wanted_ = false, stop_committed_ = false, stop_is_idle_ = false;
+  bool stop_incomplete_ = false;  // not everything committed was captured before it
+  int held_count_ = 0;            // connections of the application
   int64_t stop_deadline_ms_ = kNeverMs;
   bool start_running_ = false, upload_running_ = false, snapshot_running_ = false;
   bool upload_wanted_ = false, needs_snapshot_ = false;
   std::optional<Result<StartResult>> start_result_;
   std::optional<Status> upload_result_, snapshot_job_result_;
-  Txid replica_newest_, snapshot_job_txid_;
+  Txid replica_newest_;  // newest that can be restored from the replica
+  Txid uploaded_txid_;   // newest of the L0 files there; behind when a snapshot overtook them
+  Txid snapshot_job_txid_;
   uint64_t spool_bytes_ = 0, unsent_bytes_ = 0;
 };
 

@@ -49,7 +49,12 @@ void Replicator::step_requests() {
       case OwnerVerb::kSync: asked.serial = this->request(&Requests::sync); break;
       case OwnerVerb::kSnapshot: asked.serial = this->request(&Requests::snapshot); break;
       case OwnerVerb::kStop: request_stop(parts_.options.shutdown_sync_timeout_ms); break;
-      case OwnerVerb::kReset: forget_and_reopen(); break;
+      case OwnerVerb::kReset: {
+        const Status forgotten = forget_and_reopen();
+        const Result<Txid> answer = forgotten.ok() ? Result<Txid>(Txid{}) : forgotten;
+        (void)answer_request(*parts_.fs, parts_.meta_path, asked.request.id, answer).ok();
+        continue;
+      }
     }
     asked_.push_back(std::move(asked));
   }
@@ -73,8 +78,6 @@ bool Replicator::answer_one(const OwnerRequest& request, uint64_t* serial, Txid*
       } else {
         answer.emplace(snapshot_result_);
       }
-    } else if (request.verb == OwnerVerb::kReset) {
-      answer.emplace(Txid{});
     }
   }
   if (answer) {
@@ -102,7 +105,13 @@ void Replicator::answer_all(const Result<Txid>& answer) {
 }
 
 // The local folder is ours as long as we hold its lock.
-void Replicator::forget_and_reopen() {
+Status Replicator::forget_and_reopen() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (start_running_ || snapshot_running_ || upload_running_) {
+      return busy("a job of this database runs; try again");
+    }
+  }
   close_source(false);
   (void)parts_.fs->remove(state_path_).ok();
   (void)parts_.fs->remove(pages_path_).ok();
@@ -110,6 +119,7 @@ void Replicator::forget_and_reopen() {
   if (spooled.ok()) (void)parts_.spool->remove(*spooled, nullptr).ok();
   open_retry_ms_ = 0;
   set_phase(Phase::kOpening);
+  return {};
 }
 
 }  // namespace litestream

@@ -36,6 +36,10 @@ int64_t Replicator::step() {
     stopping = stop_wanted_;
     starting = start_running_;
   }
+  if (pause_wanted_now()) {
+    step_pause();
+    return kNeverMs;
+  }
   if (stopping) {
     step_stop(now_ms);
   } else if (starting) {
@@ -55,12 +59,14 @@ int64_t Replicator::step() {
 int64_t Replicator::next_due() const {
   const std::lock_guard lock(mutex_);
   if (status_.phase == Phase::kStopped || status_.phase == Phase::kFailed) return kNeverMs;
-  if (stop_wanted_) return stop_deadline_ms_;
+  if (stop_wanted_) {
+    return std::min(stop_deadline_ms_, upload_running_ ? kNeverMs : upload_due_ms_);
+  }
   if (start_running_) return kNeverMs;
   if (capture_ == nullptr) return std::min(open_retry_ms_, tell_due_ms_);
   int64_t due =
       std::min({tell_due_ms_, capture_due_ms_, verify_due_ms_, flush_due_ms_, park_due_ms_});
-  if (upload_wanted_ && !upload_running_) due = std::min(due, upload_due_ms_);
+  if (upload_wanted_ && !upload_running_ && !needs_snapshot_) due = std::min(due, upload_due_ms_);
   if (needs_snapshot_ && !snapshot_running_) due = std::min(due, upload_due_ms_);
   return due;
 }
@@ -78,6 +84,7 @@ void Replicator::step_open(int64_t now_ms) {
   if (opened.ok()) return;
   close_source(false);
   if (opened.code() == StatusCode::kNotFound && parts_.wait_for_database) {
+    replica_lock_.reset();
     owner_lock_.reset();
     set_phase(Phase::kNoDatabase);
     open_retry_ms_ = now_ms + kOpenRetryMs;
@@ -121,6 +128,9 @@ Status Replicator::open_source() {
     LS_RETURN_IF_ERROR(remove_temporary_files(*parts_.fs, parts_.meta_path));
     LS_RETURN_IF_ERROR(remove_temporary_files(*parts_.fs, level));
     LS_RETURN_IF_ERROR(open_requests(*parts_.fs, parts_.meta_path));
+  }
+  if (replica_lock_ == nullptr) {
+    LS_ASSIGN_OR_RETURN(replica_lock_, parts_.replica->lock_for_writing());
   }
   const int64_t marked_at_ms = parts_.clock->wall_ms();
   hooked_at_start_ = hook_commit_count_.load(std::memory_order_relaxed);
@@ -179,8 +189,9 @@ void Replicator::adopt_start() {
   {
     const std::lock_guard lock(mutex_);
     replica_newest_ = std::max(replica_newest_, start.replica_txid);
+    uploaded_txid_ = std::max(uploaded_txid_, start.replica_txid);
     needs_snapshot_ = start.needs_snapshot;
-    upload_wanted_ = replica_newest_ < start.position.txid;
+    upload_wanted_ = uploaded_txid_ < start.position.txid;
     status_.phase = Phase::kRunning;
     status_.replica_txid = replica_newest_;
     if (start.replica_txid == start.position.txid) {
@@ -188,8 +199,8 @@ void Replicator::adopt_start() {
     }
   }
   wal_let_go_ = false;
-  save_local(true);
   clear_error();
+  save_local(true);
   barrier_threshold_.store(parts_.options.min_checkpoint_page_count);
   owns_.store(true, std::memory_order_release);
 }
@@ -223,6 +234,7 @@ void Replicator::step_capture(int64_t now_ms) {
   const bool verify = sync_serial != 0 || moved || now_ms >= verify_due_ms_;
   if (!asked && !verify && now_ms < capture_due_ms_) return;
   if (verify) {
+    verify_due_ms_ = next_verify(now_ms);  // also when what follows fails
     const Status verified = verify_database();
     if (!verified.ok()) {
       // Who asked waits on: the answer comes when the position is found again.
@@ -232,7 +244,10 @@ void Replicator::step_capture(int64_t now_ms) {
     }
     verify_hooks();
   }
-  if (dirty_.exchange(false, std::memory_order_acq_rel)) recheck_count_ = 0;
+  if (dirty_.exchange(false, std::memory_order_acq_rel)) {
+    recheck_count_ = 0;
+    recheck_wanted_ = true;
+  }
   auto outcome = capture_->run();
   Status status = outcome.ok() ? Status() : outcome.status();
   if (outcome.ok()) {
@@ -278,6 +293,7 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
   }
   if (outcome.commit_count > 0) {
     recheck_count_ = 0;
+    recheck_wanted_ = false;
     captured_commit_count_ += outcome.commit_count;
     parked_ = false;
     idle_file_.reset();
@@ -291,7 +307,7 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
           std::max(last_flush_ms_ + parts_.options.sync_interval_ms,
                    now_ms + std::min(kFirstFlushDelayMs, parts_.options.sync_interval_ms));
     }
-  } else if (!parked_ && recheck_count_ < static_cast<int>(std::size(kRecheckMs))) {
+  } else if (recheck_wanted_ && recheck_count_ < static_cast<int>(std::size(kRecheckMs))) {
     capture_due_ms_ = now_ms + kRecheckMs[recheck_count_++];
   }
   if (capture_->pending_needs_mark() || capture_->pending_bytes() > kPendingBytesMax * 3 / 4) {
@@ -444,18 +460,20 @@ void Replicator::step_upload(int64_t now_ms) {
     upload_due_ms_ = now_ms + upload_backoff_ms_;
   }
   if (now_ms < upload_due_ms_) return;
-  Txid newest;
+  Txid uploaded;
+  Txid covered;
   {
     const std::lock_guard lock(mutex_);
-    upload_wanted_ = replica_newest_ < written_txid_;
-    if (!upload_wanted_) status_.oldest_unsent_at_ms = 0;
+    upload_wanted_ = uploaded_txid_ < written_txid_;
+    if (replica_newest_ >= written_txid_) status_.oldest_unsent_at_ms = 0;
     if (!upload_wanted_ || needs_snapshot_) return;
-    newest = replica_newest_;
+    uploaded = uploaded_txid_;
+    covered = replica_newest_;
     upload_running_ = true;
   }
   const Txid keep_after = pages_txid_;
-  if (parts_.jobs->submit([self = shared_from_this(), newest, keep_after] {
-        self->run_upload_job(newest, keep_after);
+  if (parts_.jobs->submit([self = shared_from_this(), uploaded, covered, keep_after] {
+        self->run_upload_job(uploaded, covered, keep_after);
       })) {
     return;
   }
@@ -488,10 +506,15 @@ void Replicator::step_snapshot(int64_t now_ms) {
   if (serial == 0 && !healing) return;
   const Status begun = begin_snapshot();
   if (begun.ok() || begun.code() == StatusCode::kBusy) {
-    if (!begun.ok()) capture_due_ms_ = now_ms + kCaptureDelayMs;
+    if (!begun.ok()) {
+      capture_due_ms_ = now_ms + kCaptureDelayMs;
+      if (healing) upload_due_ms_ = now_ms + kBackoffFirstMs;
+    }
     return;
   }
   set_error(begun);
+  upload_backoff_ms_ = next_backoff_ms(upload_backoff_ms_);
+  upload_due_ms_ = now_ms + upload_backoff_ms_;
   if (serial != 0) complete(&Requests::snapshot, serial, begun);
 }
 

@@ -25,7 +25,7 @@ void Replicator::resync(const Status& why) {
 // cannot be uploaded because the replica needs a snapshot is not waited for.
 bool Replicator::spool_is_full() const {
   const std::lock_guard lock(mutex_);
-  return !needs_snapshot_ &&
+  return !needs_snapshot_ && replica_newest_ < written_txid_ &&
          unsent_bytes_ >= static_cast<uint64_t>(parts_.options.spool_limit_bytes);
 }
 
@@ -33,7 +33,7 @@ bool Replicator::spool_is_full() const {
 void Replicator::drop_useless_spool() {
   {
     const std::lock_guard lock(mutex_);
-    if (!needs_snapshot_) return;
+    if (!needs_snapshot_ || snapshot_running_) return;
     if (unsent_bytes_ < static_cast<uint64_t>(parts_.options.spool_limit_bytes)) return;
   }
   save_local(true);
@@ -72,6 +72,7 @@ void Replicator::fail(const Status& why) {
   set_error(why);
   close_source(false);
   answer_all(why);
+  replica_lock_.reset();
   owner_lock_.reset();
   const std::lock_guard lock(mutex_);
   fatal_ = true;
@@ -90,11 +91,13 @@ void Replicator::close_source(bool captured_all) {
 }
 
 void Replicator::set_error(const Status& status) {
-  const std::lock_guard lock(mutex_);
-  if (status_.last_error != status.message()) {
-    log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + status.message());
+  {
+    const std::lock_guard lock(mutex_);
+    if (status_.last_error == status.message()) return;
+    status_.last_error = status.message();
   }
-  status_.last_error = status.message();
+  // The sink may be the host's own code: not with the lock held.
+  log_message(LogLevel::kError, "litestream: " + parts_.database_path + ": " + status.message());
 }
 
 void Replicator::clear_error() {
@@ -115,6 +118,9 @@ void Replicator::publish() {
     const uint64_t frame_bytes = uint64_t{status_.page_size_bytes} + kWalFrameHeaderBytes;
     status_.wal_size_bytes =
         index_.mx_frame == 0 ? 0 : kWalHeaderBytes + index_.mx_frame * frame_bytes;
+  }
+  if (capture_ != nullptr && needs_snapshot_ && status_.last_error.empty()) {
+    status_.last_error = "the replica cannot restore the newest transactions before a new snapshot";
   }
   status_.replica_txid = replica_newest_;
   status_.spool_size_bytes = spool_bytes_;
@@ -144,10 +150,7 @@ void Replicator::step_stop(int64_t now_ms) {
     adopt_start();
   }
   if (capture_ != nullptr && !late) {
-    auto outcome = capture_->run();
-    if (outcome.ok() && outcome->commit_count > 0) commit_time_ms_ = parts_.clock->wall_ms();
-    if (outcome.ok()) (void)flush_now().ok();
-    if (capture_->may_advance()) (void)parts_.source->advance().ok();
+    if (!capture_for_stop()) return;
     step_snapshot(now_ms);
     if (capture_ != nullptr) step_upload(now_ms);
     if (capture_ == nullptr) return;
@@ -159,6 +162,68 @@ void Replicator::step_stop(int64_t now_ms) {
   }
   if (busy_jobs && !late) return;
   finish_stop();
+}
+
+// Everything committed by now is in the spool; if not, step() is called again before the deadline.
+bool Replicator::capture_for_stop() {
+  auto outcome = capture_->run();
+  if (outcome.ok() && outcome->commit_count > 0) commit_time_ms_ = parts_.clock->wall_ms();
+  const Status status = outcome.ok() ? flush_now() : outcome.status();
+  if (status.ok() && capture_->may_advance()) (void)parts_.source->advance().ok();
+  if (!status.ok()) set_error(status);
+  const bool captured = status.ok() && capture_->written().txid == capture_->captured().txid;
+  {
+    const std::lock_guard lock(mutex_);
+    stop_incomplete_ = !captured;
+  }
+  if (!captured) upload_due_ms_ = parts_.clock->monotonic_ms() + kBackoffFirstMs;
+  return captured;
+}
+
+bool Replicator::pause_wanted_now() const {
+  const std::lock_guard lock(mutex_);
+  return pause_wanted_;
+}
+
+// For fork(): no connection, no job that reads. What was captured and not written yet is written;
+// where that fails, the next start finds it in the WAL or by comparing.
+void Replicator::step_pause() {
+  bool reading;
+  {
+    const std::lock_guard lock(mutex_);
+    reading = start_running_ || snapshot_running_;
+  }
+  if (reading) {
+    cancel_jobs_.store(true);
+    return;  // the job wakes us
+  }
+  if (capture_ != nullptr) {
+    auto outcome = capture_->run();
+    if (outcome.ok() && outcome->commit_count > 0) commit_time_ms_ = parts_.clock->wall_ms();
+    if (outcome.ok()) (void)flush_now().ok();
+    save_local(false);
+  }
+  close_source(false);
+  open_retry_ms_ = 0;
+  const std::lock_guard lock(mutex_);
+  start_result_.reset();
+  if (status_.phase == Phase::kRunning || status_.phase == Phase::kStarting) {
+    status_.phase = Phase::kOpening;
+  }
+  paused_ = true;
+  changed_.notify_all();
+}
+
+void Replicator::fail_after_exception(const char* what) noexcept {
+  try {
+    fail(internal_error(std::string("unexpected: ") + what));
+  } catch (const std::exception&) {
+    owns_.store(false, std::memory_order_release);
+    const std::lock_guard lock(mutex_);
+    fatal_ = true;
+    status_.phase = Phase::kFailed;
+    changed_.notify_all();
+  }
 }
 
 void Replicator::finish_stop() {
@@ -186,6 +251,7 @@ void Replicator::finish_stop() {
   publish();
   close_source(captured_all);
   answer_all(status().local_txid);
+  replica_lock_.reset();
   owner_lock_.reset();
   set_phase(Phase::kStopped);
 }

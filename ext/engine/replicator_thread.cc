@@ -147,6 +147,17 @@ void ReplicatorThread::drain_events() noexcept {
   }
 }
 
+// What goes wrong with one database must not end the replication of the others.
+void ReplicatorThread::step_slot(Slot& slot) noexcept {
+  try {
+    slot.due_ms_ = slot.replicator_->step();
+    update_watch(slot);
+  } catch (const std::exception& error) {
+    slot.replicator_->fail_after_exception(error.what());
+    slot.due_ms_ = kNeverMs;
+  }
+}
+
 void ReplicatorThread::step_due(int64_t now_ms) {
   {
     const std::lock_guard lock(mutex_);
@@ -154,15 +165,14 @@ void ReplicatorThread::step_due(int64_t now_ms) {
     added_.clear();
   }
   for (const auto& slot : slots_) {
-    if (now_ms >= slot->stop_at_ms_.load()) {
-      slot->stop_at_ms_.store(kNeverMs);
-      slot->replicator_->request_stop(slot->replicator_->options().shutdown_sync_timeout_ms);
+    int64_t stop_at_ms = slot->stop_at_ms_.load();
+    if (now_ms >= stop_at_ms && slot->stop_at_ms_.compare_exchange_strong(stop_at_ms, kNeverMs)) {
+      slot->replicator_->request_idle_stop(slot->replicator_->options().shutdown_sync_timeout_ms);
     }
     if (!slot->flagged_.exchange(false, std::memory_order_acq_rel) && now_ms < slot->due_ms_) {
       continue;
     }
-    slot->due_ms_ = slot->replicator_->step();
-    update_watch(*slot);
+    step_slot(*slot);
   }
   std::erase_if(slots_, [](const auto& slot) { return slot->replicator_->stopped(); });
 }

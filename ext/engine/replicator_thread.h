@@ -57,6 +57,7 @@ class ReplicatorThread {
   void run() noexcept;
   void loop();
   void step_due(int64_t now_ms);
+  void step_slot(Slot& slot) noexcept;
   void update_watch(Slot& slot);
   bool watch(Slot& slot, const std::string& path, bool wanted, int* watch);
   void drain_wake() noexcept;

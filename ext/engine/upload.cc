@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ext/base/limits.h"
+#include "ext/ltx/decoder.h"
 
 namespace litestream {
 
@@ -20,11 +21,33 @@ Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const Ca
   return writer->commit();
 }
 
-Status upload_spool(LtxStore& spool, LtxStore& replica, Txid* replica_newest,
-                    const CancelCheck& cancel) {
+Status replace_if_damaged(LtxStore& store, const LtxFileInfo& file,
+                          const std::function<Status()>& write) {
+  const Status written = write();
+  if (written.code() != StatusCode::kAlreadyExists) return written;
+  // The same TXID always holds the same pages, whatever time the header says.
+  LS_ASSIGN_OR_RETURN(const auto reader, store.open(file));
+  const auto summary = verify_ltx(*reader);
+  if (summary.ok()) return {};
+  if (summary.status().code() != StatusCode::kCorrupt) return summary.status();
+  Status why;
+  LS_ASSIGN_OR_RETURN(const auto remaining, store.remove(std::span(&file, 1), &why));
+  if (!remaining.empty()) return why.with_context("remove damaged " + store.path_of(file));
+  return write();
+}
+
+Status upload_spool(LtxStore& spool, LtxStore& replica, Txid* replica_newest, Txid covered,
+                    bool* gap, const CancelCheck& cancel) {
   LS_ASSIGN_OR_RETURN(const auto files, spool.list(0));
   for (const LtxFileInfo& file : files) {
     if (file.max_txid <= *replica_newest) continue;
+    const Txid reached = std::max(*replica_newest, covered);
+    if (file.min_txid > reached.next()) {
+      *gap = true;
+      return not_found("TXIDs " + format_txid(reached.next()) + " to " +
+                       format_txid(Txid{file.min_txid.value - 1}) +
+                       " are not in the spool; a new snapshot replaces them");
+    }
     const Status copied = copy_file(spool, file, replica, cancel);
     if (copied.code() == StatusCode::kAlreadyExists) {
       return position_mismatch("another writer uses " + replica.url() + ": " + copied.message());

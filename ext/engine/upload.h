@@ -12,8 +12,15 @@ Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const Ca
 
 // Copies every spooled file beyond `replica_newest`. Updates it after each file, also when an error
 // ends the run. PositionMismatch: another writer uses the replica.
-Status upload_spool(LtxStore& spool, LtxStore& replica, Txid* replica_newest,
-                    const CancelCheck& cancel);
+// `covered`: what the replica can restore besides, by a snapshot. `*gap`: the spool misses files
+// between that and the next one, so only a snapshot leads on.
+Status upload_spool(LtxStore& spool, LtxStore& replica, Txid* replica_newest, Txid covered,
+                    bool* gap, const CancelCheck& cancel);
+
+// Runs `write`, a create-only write of `file`. If the name is taken, the file that is there serves
+// when it is sound, and is removed and written again when it is damaged.
+Status replace_if_damaged(LtxStore& store, const LtxFileInfo& file,
+                          const std::function<Status()>& write);
 
 // Removes spooled files that the replica has and that nothing local needs any more: all up to
 // `keep_after`, but never the newest. Returns the bytes that remain in the spool.

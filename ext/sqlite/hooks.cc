@@ -26,7 +26,7 @@ int on_wal(void* context, sqlite3* db, const char* schema, int frame_count) noex
   return guard_code([&] {
     const bool is_main = std::strcmp(schema, "main") == 0;
     const auto replicator = is_main ? state->replicator() : nullptr;
-    if (replicator == nullptr) {
+    if (replicator == nullptr || replicator->stopped()) {
       checkpoint_as_sqlite_would(db, schema, frame_count, state->autocheckpoint_frames);
       return SQLITE_OK;
     }

@@ -124,6 +124,7 @@ int register_on_connection(sqlite3* db, std::string* error) {
     *error = "LITESTREAM_CONFIG: " + loaded.message();
     return SQLITE_ERROR;
   }
+  if (Registry::instance().knows(db)) return SQLITE_OK;  // loaded twice
   const auto state = make_connection_state(db);
   const int code = register_functions(db, state, error);
   if (code != SQLITE_OK) return code;

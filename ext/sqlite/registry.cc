@@ -20,6 +20,7 @@ std::atomic<Registry*> current{nullptr};
 std::mutex creation_mutex;
 
 constexpr size_t kRunningMax = 100'000;
+constexpr int64_t kForkWaitMs = 2000;
 
 }  // namespace
 
@@ -94,14 +95,38 @@ Registry& Registry::instance() {
   return *registry;
 }
 
-// The mutexes are taken around fork() so that the child finds them usable.
+// A child must not inherit connections of ours: SQLite in it would count their locks as its own and
+// take none. So every replicator lets go first, and opens again in the parent. The mutexes are
+// taken so that the child finds them usable.
 void Registry::before_fork() {
+  if (Registry* registry = current.load()) registry->pause_all();
   creation_mutex.lock();
   if (Registry* registry = current.load()) registry->mutex_.lock();
 }
 
+void Registry::pause_all() noexcept {
+  std::vector<std::shared_ptr<Replicator>> replicators;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& running : running_) replicators.push_back(running->replicator);
+  }
+  for (const auto& replicator : replicators) replicator->request_pause();
+  const int64_t deadline_ms = system_clock().monotonic_ms() + kForkWaitMs;
+  for (const auto& replicator : replicators) {
+    const int64_t left_ms = deadline_ms - system_clock().monotonic_ms();
+    if (!replicator->wait_paused(std::max<int64_t>(left_ms, 0))) {
+      log_message(LogLevel::kWarning, "litestream: " + replicator->database_path() +
+                                          ": fork() did not wait for a busy replicator; the child "
+                                          "must not open this database");
+    }
+  }
+}
+
 void Registry::after_fork_parent() {
-  if (Registry* registry = current.load()) registry->mutex_.unlock();
+  if (Registry* registry = current.load()) {
+    for (const auto& running : registry->running_) running->replicator->resume();
+    registry->mutex_.unlock();
+  }
   creation_mutex.unlock();
 }
 
@@ -173,7 +198,28 @@ Registry::Running* Registry::find_running(const DatabaseIdentity& identity,
   return nullptr;
 }
 
+bool Registry::knows(sqlite3* db) const {
+  Connections met;
+  const std::lock_guard lock(mutex_);
+  for (const auto& weak : connections_) {
+    auto connection = weak.lock();
+    if (!connection) continue;
+    met.push_back(std::move(connection));
+    if (met.back()->db == db) return true;
+  }
+  return false;
+}
+
+// An error that ended replication stays until somebody starts it again.
+bool Registry::has_failed(const DatabaseIdentity& identity) const {
+  return std::any_of(running_.begin(), running_.end(), [&](const auto& running) {
+    return running->identity == identity &&
+           running->replicator->status().phase == ReplicatorStatus::Phase::kFailed;
+  });
+}
+
 void Registry::connection_opened(const std::shared_ptr<ConnectionState>& connection) {
+  Connections met;
   const std::lock_guard lock(mutex_);
   std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
   connections_.push_back(connection);
@@ -181,19 +227,20 @@ void Registry::connection_opened(const std::shared_ptr<ConnectionState>& connect
   Running* running = find_running(connection->identity, connection->main_path);
   if (running != nullptr) {
     running->slot->stop_at(kNeverMs);
-    if (running->replicator->cancel_stop()) {
-      ++running->connection_count;
+    if (running->replicator->hold()) {
       connection->set_replicator(running->replicator);
       return;
     }
   }
+  if (has_failed(connection->identity)) return;
   // It let go when its last connection closed, or is about to: the new one waits for its lock.
   for (const auto& [identity, request] : armed_) {
     if (request.path != connection->main_path &&
         !still_names(request.path, identity, connection->identity)) {
       continue;
     }
-    const auto created = create(request);
+    forget_stopped();
+    const auto created = create(request, &met);
     if (!created.ok()) log_message(LogLevel::kError, created.status().message());
     return;
   }
@@ -204,8 +251,8 @@ void Registry::connection_closed(ConnectionState* connection) {
   if (replicator == nullptr) return;
   const std::lock_guard lock(mutex_);
   for (const auto& running : running_) {
-    if (running->replicator != replicator || running->connection_count == 0) continue;
-    if (--running->connection_count > 0 || running->pinned) return;
+    if (running->replicator != replicator) continue;
+    if (replicator->release() > 0 || running->pinned) return;
     running->slot->stop_at(system_clock().monotonic_ms() + replicator->options().linger_ms);
   }
 }
@@ -216,6 +263,7 @@ void Registry::forget_stopped() {
 
 Result<std::shared_ptr<Replicator>> Registry::start(const StartRequest& request) {
   const DatabaseIdentity identity = identity_of(request.path);
+  Connections met;
   const std::lock_guard lock(mutex_);
   if (shut_down_ || inert_) return unavailable("this process is shutting down");
   forget_stopped();
@@ -229,7 +277,7 @@ Result<std::shared_ptr<Replicator>> Registry::start(const StartRequest& request)
     return running->replicator;
   }
   if (running_.size() >= kRunningMax) return unavailable("too many databases are replicated");
-  LS_ASSIGN_OR_RETURN(auto replicator, create(request));
+  LS_ASSIGN_OR_RETURN(auto replicator, create(request, &met));
   std::erase_if(armed_, [&](const auto& armed) {
     return armed.first == identity || armed.second.path == request.path;
   });
@@ -246,7 +294,8 @@ void Registry::disarm(const std::string& path) {
 }
 
 // With mutex_ held; nothing here waits.
-Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request) {
+Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request,
+                                                     Connections* met) {
   FileSystem& fs = posix_file_system();
   auto slot = std::make_shared<ReplicatorThread::Slot>(thread_);
   ReplicatorParts parts;
@@ -274,11 +323,12 @@ Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request
   running->slot = slot;
   running->replicator = std::make_shared<Replicator>(std::move(parts));
   for (const auto& weak : connections_) {
-    const auto connection = weak.lock();
-    if (!connection || connection->identity != running->identity) continue;
-    if (!running->identity.exists()) continue;
+    auto connection = weak.lock();
+    if (!connection) continue;
+    met->push_back(connection);
+    if (connection->identity != running->identity || !running->identity.exists()) continue;
     connection->set_replicator(running->replicator);
-    ++running->connection_count;
+    (void)running->replicator->hold();
   }
   LS_RETURN_IF_ERROR(thread_.add(slot, running->replicator));
   running_.push_back(std::move(running));

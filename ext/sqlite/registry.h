@@ -80,6 +80,9 @@ class Registry {
   bool first_load() const { return first_load_; }
   void loaded() { first_load_ = false; }
 
+  // Whether this connection already has our functions; registering again would free what its hooks
+  // use.
+  bool knows(sqlite3* db) const;
   void connection_opened(const std::shared_ptr<ConnectionState>& connection);
   void connection_closed(ConnectionState* connection);
   // Options to start with when a connection to this database opens, if that is wanted.
@@ -117,7 +120,6 @@ class Registry {
     std::string shown_path;
     StartRequest request;
     bool pinned = false;
-    int connection_count = 0;
     std::shared_ptr<Replicator> replicator;
     std::shared_ptr<ReplicatorThread::Slot> slot;
   };
@@ -131,7 +133,12 @@ class Registry {
                       const std::string& path);
   Running* find_running(const DatabaseIdentity& identity, const std::string& path);
   void forget_stopped();
-  Result<std::shared_ptr<Replicator>> create(const StartRequest& request);
+  // Connections met on the way are kept alive in `*met` until the lock is gone: the last owner of
+  // one comes back here when it lets go.
+  using Connections = std::vector<std::shared_ptr<ConnectionState>>;
+  Result<std::shared_ptr<Replicator>> create(const StartRequest& request, Connections* met);
+  bool has_failed(const DatabaseIdentity& identity) const;
+  void pause_all() noexcept;
 
   mutable std::mutex mutex_;
   std::optional<Config> config_;

@@ -149,6 +149,14 @@ std::string FileStore::path_of(const LtxFileInfo& file) const {
   return level_directory(file.level) + "/" + format_ltx_file_name({file.min_txid, file.max_txid});
 }
 
+Result<std::unique_ptr<FileLock>> FileStore::lock_for_writing() {
+  LS_RETURN_IF_ERROR(fs_.create_directories(root_));
+  auto lock = fs_.lock_exclusive(path_join(root_, ".writer.lock"));
+  if (lock.ok() || lock.status().code() != StatusCode::kBusy) return lock;
+  return invalid_argument("another writer uses " + url_ +
+                          "; give each database a replica folder of its own");
+}
+
 Status FileStore::check_writable() {
   const std::string what = "the replica folder " + root_ + " cannot be written";
   LS_RETURN_IF_ERROR(fs_.create_directories(root_).with_context(what));

@@ -26,6 +26,9 @@ class FileStore final : public LtxStore {
   // cannot be written and why.
   Status check_writable();
   const std::string& root() const { return root_; }
+  // An OFD lock on `.writer.lock` in the root: names of L0 files are ranges, so two writers at once
+  // would not meet in one name.
+  Result<std::unique_ptr<FileLock>> lock_for_writing() override;
 
   const std::string& type() const override;
   const std::string& url() const override { return url_; }  // file:// and the percent-encoded root

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ext/base/bytes.h"
+#include "ext/base/file_system.h"
 #include "ext/base/status.h"
 #include "ext/ltx/types.h"
 
@@ -56,6 +57,11 @@ class LtxStore {
 
   // Whether files can be written here, found out by trying; the error says what cannot and why.
   virtual Status check_writable() { return {}; }
+  // Keeps other writers away, as far as the store can, while the lock is held; null where it
+  // cannot. InvalidArgument: another writer uses this replica.
+  virtual Result<std::unique_ptr<FileLock>> lock_for_writing() {
+    return std::unique_ptr<FileLock>();
+  }
   // All files of one level (0..9), sorted by (min_txid, max_txid). A level that does not exist is
   // empty. Names that are not LTX names are ignored.
   virtual Result<std::vector<LtxFileInfo>> list(int level) = 0;

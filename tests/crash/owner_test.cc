@@ -113,7 +113,7 @@ TEST_CASE("a forked child is inert, whatever it does, and its parent goes on") {
 // Hidden: holds only if no connection of ours is open across fork(), because a child believes in
 // the locks of the connections it inherited and holds none of them.
 TEST_CASE("a forked child with a connection of its own writes beside its parent's replicator",
-          "[.][fork]") {
+          "[fork]") {
   CrashDatabase database(4096);
   database.set_options(R"({"sync-interval":"20ms","linger":"50ms"})");
   const auto owner = database.replicating();

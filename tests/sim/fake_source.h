@@ -1,5 +1,6 @@
 // SourceDatabase over the model of SQLite, with the rest of the world acting between any two of its
-// steps: before every call, before every read of the WAL or the database file, and inside advance().
+// steps: before every call, before every read of the WAL or the database file, and inside
+// advance().
 //
 // Defects are deliberate mistakes of a source. They exist to prove that the simulation sees them.
 // Threading: one thread.
@@ -22,8 +23,8 @@ class SimHost {
 
 enum class SourceDefect {
   kNone,
-  kSkipsRelief,    // advance() lets go of the old mark before it takes the new one
-  kSkipsWriteLock, // the barrier's write lock is reported but not taken
+  kSkipsRelief,     // advance() lets go of the old mark before it takes the new one
+  kSkipsWriteLock,  // the barrier's write lock is reported but not taken
 };
 
 class FakeSource final : public SourceDatabase {

@@ -268,8 +268,7 @@ void SimDatabase::copy_to_file(const Frame& frame) {
 
 CheckpointOutcome SimDatabase::checkpoint(CheckpointMode mode, bool own_write_lock) {
   bool reader_in_way = false;
-  const bool without_lock =
-      mode != CheckpointMode::kPassive && write_locked_ && !own_write_lock;
+  const bool without_lock = mode != CheckpointMode::kPassive && write_locked_ && !own_write_lock;
   if (without_lock) mode = CheckpointMode::kPassive;
   if (backfill_ < mx_frame_) {
     const uint32_t safe = safe_frame(&reader_in_way);

@@ -22,8 +22,7 @@ struct SimFailure : std::runtime_error {
 
 class SimOracle {
  public:
-  SimOracle(const SimDatabase& database, MemoryStore& store)
-      : database_(database), store_(store) {}
+  SimOracle(const SimDatabase& database, MemoryStore& store) : database_(database), store_(store) {}
 
   // The points of the replica as it is now; no store fault may be active.
   void check_points();
@@ -35,7 +34,9 @@ class SimOracle {
   // `txid` was named as the TXID of the present state.
   void claim(uint64_t txid) { claims_[txid] = database_.history().size() - 1; }
   // What was beyond `txid` was lost with a process.
-  void forget_claims_beyond(uint64_t txid) { claims_.erase(claims_.upper_bound(txid), claims_.end()); }
+  void forget_claims_beyond(uint64_t txid) {
+    claims_.erase(claims_.upper_bound(txid), claims_.end());
+  }
   // `txid` was named as being on the replica, and with it everything up to this state.
   void check_uploaded(uint64_t txid, size_t state);
   // Something called `txid` is on the replica.

@@ -84,8 +84,8 @@ void SimWorld::step() {
   in_step_ = false;
   const ReplicatorStatus now = replicator_->status();
   trace("step: phase " + std::to_string(static_cast<int>(now.phase)) + " local " +
-        std::to_string(now.local_txid.value) + " replica " + std::to_string(now.replica_txid.value) +
-        " " + now.last_error);
+        std::to_string(now.local_txid.value) + " replica " +
+        std::to_string(now.replica_txid.value) + " " + now.last_error);
   const auto phase = replicator_->status().phase;
   // It may be resynchronising.
   if (phase != ReplicatorStatus::Phase::kRunning) note_lost_claims();
@@ -125,8 +125,8 @@ void SimWorld::wake() {
   clock_.let_waits_end(true);
 }
 
-// A call of the application that waits for the replicator thread, which gets to run, as do its jobs.
-// What is not done then has timed out.
+// A call of the application that waits for the replicator thread, which gets to run, as do its
+// jobs. What is not done then has timed out.
 template <typename Call>
 auto SimWorld::wait_for(Call call) {
   const auto run_inline = jobs_->run_inline;
@@ -157,12 +157,15 @@ void SimWorld::ask() {
       return;
     }
     case 9: {
-      replicator_->request_stop(static_cast<int64_t>(random_.below(5000)));
+      replicator_->request_idle_stop(static_cast<int64_t>(random_.below(5000)));
       stop_asked_ = true;
       return;
     }
     default:
-      if (replicator_->cancel_stop()) stop_asked_ = false;
+      if (replicator_->hold()) {
+        (void)replicator_->release();
+        stop_asked_ = false;
+      }
   }
 }
 
@@ -236,9 +239,9 @@ Status SimWorld::pause(const char* what) {
   return {};
 }
 
-// Only L0 files are listed late. A snapshot whose reply was lost and which is then not listed cannot
-// be told from one that was never written, and its TXID would be given out again; no store that the
-// contract of LtxStore admits does both.
+// Only L0 files are listed late. A snapshot whose reply was lost and which is then not listed
+// cannot be told from one that was never written, and its TXID would be given out again; no store
+// that the contract of LtxStore admits does both.
 Status SimWorld::store_fault(StoreCall call, const LtxFileInfo* file) {
   if (call == StoreCall::kCommit) store_.set_listing_lag(file->level == 0 ? listing_lag_ : 0);
   const bool asked_by_oracle = calm_ && !in_job_ && !in_step_;

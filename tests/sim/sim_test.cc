@@ -3,7 +3,8 @@
 // Goal: after any history, every listed point is a state the database had, in order, and the newest
 // is the database as it is.
 // Method: sim_world.h plays, sim_oracle.h judges. A failure names its seed;
-// LITESTREAM_TEST_SEED=<seed> LITESTREAM_SIM_ROUNDS=1 replays it alone.
+// LITESTREAM_TEST_SEED=<seed> LITESTREAM_SIM_ROUNDS=1 replays it alone, LITESTREAM_SIM_VERBOSE=2
+// tells every step of it.
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
@@ -40,7 +41,7 @@ std::string play(uint64_t seed, SourceDefect defect) {
 
 TEST_CASE("nothing is lost, whatever happens between any two steps") {
   const Prng random = Prng::announced("simulation", 1);
-  const uint64_t rounds = round_count(200);
+  const uint64_t rounds = round_count(600);
   for (uint64_t round = 0; round < rounds; ++round) {
     REQUIRE(play(random.seed() + round, SourceDefect::kNone) == "");
   }

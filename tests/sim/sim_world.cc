@@ -47,7 +47,8 @@ SimWorld::SimWorld(uint64_t seed, SourceDefect defect)
   options_.commit_timeout_ms = 100;
   interference_one_in_ = one_of<uint64_t>(random_, {2, 5, 20});
   fault_one_in_ = one_of<uint64_t>(random_, {30, 200, 1'000'000});
-  store_.set_hook([this](StoreCall call, const LtxFileInfo* file) { return store_fault(call, file); });
+  store_.set_hook(
+      [this](StoreCall call, const LtxFileInfo* file) { return store_fault(call, file); });
   database_.connect();
   app_connected_ = true;
 }
@@ -67,9 +68,9 @@ void SimWorld::trace(const std::string& what) const {
   if (verbose == nullptr || *verbose != '2') return;
   const WalIndex index = database_.index();
   std::cerr << std::string(in_step_ + in_job_ + in_pause_, ' ') << clock_.monotonic_ms() << ' '
-            << what << "  [state " << database_.history().size() - 1 << ", " << database_.page_count()
-            << " pages; salt " << index.salts.salt2 % 1000 << " mx " << index.mx_frame << " backfill "
-            << index.backfill_count << "]\n";
+            << what << "  [state " << database_.history().size() - 1 << ", "
+            << database_.page_count() << " pages; salt " << index.salts.salt2 % 1000 << " mx "
+            << index.mx_frame << " backfill " << index.backfill_count << "]\n";
 }
 
 // ---------------------------------------------------------------- users
@@ -271,7 +272,8 @@ void SimWorld::settle() {
       }
       quiet = is_settled() ? quiet + 1 : 0;
       // The slow verifier looks every ten seconds.
-      clock_.advance(is_settled() ? 10'001 : std::clamp<int64_t>(due_ms_ - clock_.monotonic_ms(), 1, 5000));
+      clock_.advance(is_settled() ? 10'001
+                                  : std::clamp<int64_t>(due_ms_ - clock_.monotonic_ms(), 1, 5000));
     }
     if (quiet >= 4) return;
     const ReplicatorStatus status = replicator_ ? replicator_->status() : ReplicatorStatus{};

@@ -57,8 +57,10 @@ TEST_CASE("sixteen writers that wait share files", "[threads]") {
   for (auto& thread : threads) thread.join();
   REQUIRE(failures == 0);
   SqliteDb db(":memory:");
-  const auto files = db.integer("SELECT count(*) FROM litestream_ltx WHERE level = 0 AND "
-                                "database = '" + database.url() + "'");
+  const auto files = db.integer(
+      "SELECT count(*) FROM litestream_ltx WHERE level = 0 AND "
+      "database = '" +
+      database.url() + "'");
   REQUIRE(files < kWriters * kCommits);
   SqliteDb restored("file:" + database.restore("out.db") + "?immutable=1");
   REQUIRE(restored.integer("SELECT count(*) FROM t") == kWriters * kCommits);
@@ -99,8 +101,10 @@ TEST_CASE("an async commit does not wait for a replica that is gone, and catches
     return database.main().text("SELECT status FROM litestream_status WHERE database = '" +
                                 database.path() + "'") == "error";
   });
-  REQUIRE(database.main().text("SELECT last_error FROM litestream_status WHERE database = '" +
-                               database.path() + "'").find("upload") != std::string::npos);
+  REQUIRE(database.main()
+              .text("SELECT last_error FROM litestream_status WHERE database = '" +
+                    database.path() + "'")
+              .find("upload") != std::string::npos);
   std::filesystem::remove(level);
   REQUIRE(database.sync() == "0000000000000033");
   SqliteDb restored("file:" + database.restore("out.db") + "?immutable=1");

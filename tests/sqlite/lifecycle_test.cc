@@ -62,7 +62,8 @@ TEST_CASE("without the local folder the next file is the difference to the repli
   REQUIRE(database.sync() == "0000000000000003");
   SqliteDb db(":memory:");
   REQUIRE(db.integer("SELECT max(size) < 10000 FROM litestream_ltx WHERE level = 0 AND "
-                     "max_txid = '0000000000000003' AND database = '" + database.url() + "'") == 1);
+                     "max_txid = '0000000000000003' AND database = '" +
+                     database.url() + "'") == 1);
   const std::string restored = database.restore("out.db");
   REQUIRE(file_bytes(restored) == database.final_bytes());
 }
@@ -93,15 +94,21 @@ TEST_CASE("another database's replica is refused") {
   database.sync();
   const std::string path = database.file("other.db");
   SqliteDb other(path);
+  SECTION("while its own database is replicated there") {
+    other.exec("PRAGMA journal_mode=WAL; CREATE TABLE u(b)");
+    REQUIRE(other.error_of("SELECT litestream_replicate('" + database.url() + "')")
+                .find("another writer uses") != std::string::npos);
+  }
+  database.main().exec("SELECT litestream_stop()");
   SECTION("with other pages") {
     other.exec("PRAGMA journal_mode=WAL; CREATE TABLE u(b); INSERT INTO u VALUES(1)");
-    REQUIRE(other.error_of("SELECT litestream_replicate('" + database.url() + "')").find(
-                "holds another database") != std::string::npos);
+    REQUIRE(other.error_of("SELECT litestream_replicate('" + database.url() + "')")
+                .find("holds another database") != std::string::npos);
   }
   SECTION("with pages of another size") {
     other.exec("PRAGMA page_size=512; PRAGMA journal_mode=WAL; CREATE TABLE u(b)");
-    REQUIRE(other.error_of("SELECT litestream_replicate('" + database.url() + "')").find(
-                "pages of 4096 bytes") != std::string::npos);
+    REQUIRE(other.error_of("SELECT litestream_replicate('" + database.url() + "')")
+                .find("pages of 4096 bytes") != std::string::npos);
   }
   // The refusal let go of everything: the application goes on.
   other.exec("CREATE TABLE more(x); PRAGMA journal_mode=DELETE");
@@ -112,8 +119,9 @@ TEST_CASE("nothing is written into the user's database") {
   const std::string path = database.file("idle.db");
   {
     SqliteDb idle(path);
-    idle.exec("PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1);"
-              "PRAGMA wal_checkpoint(TRUNCATE)");
+    idle.exec(
+        "PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1);"
+        "PRAGMA wal_checkpoint(TRUNCATE)");
   }
   const std::string before = file_bytes(path);
   {
@@ -182,6 +190,36 @@ TEST_CASE("a snapshot on demand holds its TXID exactly while a writer goes on", 
     }
     std::filesystem::rename(database.file(name), at);
   }
+}
+
+// Registering again would free the state that the hooks of the connection use.
+TEST_CASE("an extension loaded twice on one connection changes nothing") {
+  ReplicatedDatabase database("CREATE TABLE t(a)");
+  REQUIRE(sqlite3_litestreamext_init(database.main().get(), nullptr, nullptr) == SQLITE_OK);
+  database.main().exec("INSERT INTO t VALUES(1)");
+  database.main().exec("SELECT litestream_stop()");
+  REQUIRE(sqlite3_litestreamext_init(database.main().get(), nullptr, nullptr) == SQLITE_OK);
+  database.main().exec("INSERT INTO t VALUES(2)");
+  database.replicate();
+  REQUIRE(database.sync() == "0000000000000003");
+}
+
+// What was asked for on purpose is not taken back by a connection that happens to open.
+TEST_CASE("a stop is not cancelled by a connection that opens", "[threads]") {
+  ReplicatedDatabase database("CREATE TABLE t(a)",
+                              R"({"durability":"replica","commit-timeout":"60s"})");
+  std::atomic<bool> done{false};
+  std::thread opener([&] {
+    while (!done) database.connect()->exec("SELECT count(*) FROM t");
+  });
+  database.main().exec("INSERT INTO t VALUES(1)");
+  const std::string txid = database.main().text("SELECT litestream_stop()");
+  done = true;
+  opener.join();
+  REQUIRE(txid == "0000000000000002");
+  // Nobody waits for a replica that nobody writes.
+  database.main().exec("INSERT INTO t VALUES(2)");
+  REQUIRE(database.main().integer("SELECT count(*) FROM t") == 2);
 }
 
 }  // namespace litestream::test
