@@ -25,7 +25,7 @@ void Replicator::resync(const Status& why) {
 // cannot be uploaded because the replica needs a snapshot is not waited for.
 bool Replicator::spool_is_full() const {
   const std::lock_guard lock(mutex_);
-  return !needs_snapshot_ && replica_newest_ < written_txid_ &&
+  return !needs_snapshot_ && uploaded_txid_ < written_txid_ &&
          unsent_bytes_ >= static_cast<uint64_t>(parts_.options.spool_limit_bytes);
 }
 

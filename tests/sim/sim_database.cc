@@ -98,8 +98,8 @@ void SimDatabase::connect() {
 
 void SimDatabase::disconnect(bool may_checkpoint) {
   if (--connection_count_ > 0) return;
+  if (!may_checkpoint) return kill_all();  // the same to the file
   write_locked_ = false;
-  if (!may_checkpoint) return;
   readers_ = {};
   (void)checkpoint(CheckpointMode::kPassive);
   wal_file_.clear();

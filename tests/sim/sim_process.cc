@@ -157,16 +157,31 @@ void SimWorld::ask() {
       return;
     }
     case 9: {
-      replicator_->request_idle_stop(static_cast<int64_t>(random_.below(5000)));
+      const auto timeout_ms = static_cast<int64_t>(random_.below(5000));
+      if (random_.chance(2)) {
+        replicator_->request_stop(timeout_ms);
+      } else {
+        replicator_->request_idle_stop(timeout_ms);
+      }
       stop_asked_ = true;
       return;
     }
-    default:
+    case 10:
+      // A connection comes back in time.
       if (replicator_->hold()) {
         (void)replicator_->release();
         stop_asked_ = false;
       }
+      return;
+    default: return fork();
   }
+}
+
+// The process forks, whether the pause is granted in time or not.
+void SimWorld::fork() {
+  replicator_->request_pause();
+  for (uint64_t i = random_.below(4); i > 0; --i) random_.chance(2) ? step() : run_some_job();
+  replicator_->resume();
 }
 
 // Like litestream_txid() right after a COMMIT: it names the state of the database now.

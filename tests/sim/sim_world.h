@@ -53,6 +53,7 @@ class SimWorld final : private SimHost {
   auto wait_for(Call call);
   void ask();
   void wait_for_replica();
+  void fork();
   void ask_for_txid();
   void ask_for_sync();
   void checkpoint_from_hook();
