@@ -29,6 +29,10 @@ constexpr Range kRanges[] = {
 
 }  // namespace
 
+const char* durability_word(Durability durability) {
+  return durability == Durability::kReplica ? "replica" : "async";
+}
+
 Status validate_options(const DatabaseOptions& options) {
   for (const Range& range : kRanges) {
     const int64_t value = options.*range.value;

@@ -54,6 +54,9 @@ struct DatabaseOptions {
   int64_t shutdown_sync_timeout_ms = 5000;
 };
 
+// "async" or "replica".
+const char* durability_word(Durability durability);
+
 // InvalidArgument naming the key whose value is out of range.
 Status validate_options(const DatabaseOptions& options);
 

@@ -92,6 +92,8 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   // Waits until the replica has `txid`; forces nothing.
   Result<Txid> wait_replicated(Txid txid, int64_t timeout_ms, const CancelCheck& cancel);
   ReplicatorStatus status() const;
+  // The same as a record for other processes; `owner` is empty unless this process replicates.
+  OwnerStatus describe() const;
   // Until replication runs (Ok), waits for its database or another owner (Ok), or failed (why).
   Status wait_started(int64_t timeout_ms, const CancelCheck& cancel);
   // The newest local TXID, the uncaptured tail counted.

@@ -13,22 +13,28 @@ constexpr int64_t kTellIntervalMs = 200;
 
 }  // namespace
 
+OwnerStatus Replicator::describe() const {
+  const ReplicatorStatus now = status();
+  OwnerStatus out;
+  if (is_owner_now()) out.owner = this_process_name();
+  out.status = status_word(now);
+  out.local_txid = now.local_txid;
+  out.replica_txid = now.replica_txid;
+  out.page_size_bytes = now.page_size_bytes;
+  out.wal_size_bytes = now.wal_size_bytes;
+  out.spool_size_bytes = now.spool_size_bytes;
+  out.last_sync_at_ms = now.last_sync_at_ms;
+  out.oldest_unsent_at_ms = now.oldest_unsent_at_ms;
+  out.last_error = now.last_error;
+  out.durability = durability_word(parts_.options.durability);
+  out.warning = now.warning;
+  return out;
+}
+
 void Replicator::step_owner_status(int64_t now_ms) {
   if (owner_lock_ == nullptr) return;
-  const ReplicatorStatus now = status();
-  OwnerStatus tell;
+  OwnerStatus tell = describe();
   tell.owner = this_process_name();
-  tell.status = status_word(now);
-  tell.local_txid = now.local_txid;
-  tell.replica_txid = now.replica_txid;
-  tell.page_size_bytes = now.page_size_bytes;
-  tell.wal_size_bytes = now.wal_size_bytes;
-  tell.spool_size_bytes = now.spool_size_bytes;
-  tell.last_sync_at_ms = now.last_sync_at_ms;
-  tell.oldest_unsent_at_ms = now.oldest_unsent_at_ms;
-  tell.last_error = now.last_error;
-  tell.durability = parts_.options.durability == Durability::kReplica ? "replica" : "async";
-  tell.warning = now.warning;
   tell_due_ms_ = kNeverMs;
   if (tell == told_) return;
   const bool urgent = tell.replica_txid != told_.replica_txid || tell.status != told_.status;

@@ -130,28 +130,6 @@ Result<Rows> generations_rows(const TableQuery& query) {
   });
 }
 
-const char* durability_word(const DatabaseOptions& options) {
-  return options.durability == Durability::kReplica ? "replica" : "async";
-}
-
-// What this process knows, in the shape in which others tell it.
-OwnerStatus own_status(const Replicator& replicator) {
-  const ReplicatorStatus status = replicator.status();
-  OwnerStatus out;
-  if (replicator.is_owner_now()) out.owner = this_process_name();
-  out.status = status_word(status);
-  out.local_txid = status.local_txid;
-  out.replica_txid = status.replica_txid;
-  out.wal_size_bytes = status.wal_size_bytes;
-  out.spool_size_bytes = status.spool_size_bytes;
-  out.last_sync_at_ms = status.last_sync_at_ms;
-  out.oldest_unsent_at_ms = status.oldest_unsent_at_ms;
-  out.last_error = status.last_error;
-  out.durability = durability_word(replicator.options());
-  out.warning = status.warning;
-  return out;
-}
-
 // Of a database that this process does not replicate: what its owner tells, if there is one.
 OwnerStatus foreign_status(const ReplicaSource& source) {
   const std::string path = resolved_path(source.database);
@@ -159,7 +137,7 @@ OwnerStatus foreign_status(const ReplicaSource& source) {
   if (told.ok()) return std::move(told).value();
   OwnerStatus out;
   out.status = identity_of(path).exists() ? "not initialized" : "no database";
-  out.durability = durability_word(source.options);
+  out.durability = durability_word(source.options.durability);
   return out;
 }
 
@@ -183,7 +161,7 @@ std::string warning_of(const OwnerStatus& status) {
 Result<Rows> status_rows(const TableQuery& query) {
   return rows_of_sources(query, [](const ReplicaSource& source, Rows* rows) {
     OwnerStatus status;
-    if (source.replicator != nullptr) status = own_status(*source.replicator);
+    if (source.replicator != nullptr) status = source.replicator->describe();
     if (source.replicator == nullptr) status = foreign_status(source);
     if (status.status == "standby") {
       // Another process replicates it; what that one tells is the truth.
