@@ -56,13 +56,11 @@ int on_first_commit(void* context) noexcept {
 
 void arm_hook_at_first_commit(sqlite3* db, ConnectionState* state) {
   if (state->hook_installed) return;
-  state->db = db;
   sqlite3_commit_hook(db, on_first_commit, state);
 }
 
 void install_wal_hook(sqlite3* db, ConnectionState* state) {
   if (state->hook_installed) return;
-  state->db = db;
   state->hook_installed = true;
   // The argument of SQLite's own hook is the number of frames; no hook at all (wal_autocheckpoint
   // 0) gives 0; anything else is a pointer, hence a hook of the application's.

@@ -49,7 +49,8 @@ class ConnectionState {
   // The sentence behind the last commit that failed with code 19466; empty if none did.
   std::string last_error() const;
   void set_last_error(std::string error);
-  sqlite3* db = nullptr;  // the connection; its own thread only, as the next two
+  sqlite3* db = nullptr;  // the connection; constant once the registry knows it
+  // The connection's own thread only, as the next.
   bool hook_installed = false;
   int autocheckpoint_frames = 1000;  // the user's; 0: never
 
