@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <thread>
 
 namespace litestream {
 namespace {
@@ -19,6 +20,19 @@ class SystemClock final : public Clock {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
+  }
+};
+
+class SystemSleeper final : public Sleeper {
+ public:
+  void sleep_ms(int64_t ms, const std::function<bool()>& stop) override {
+    constexpr int64_t kAskEveryMs = 50;
+    const int64_t until_ms = system_clock().monotonic_ms() + ms;
+    while (!stop || !stop()) {
+      const int64_t left_ms = until_ms - system_clock().monotonic_ms();
+      if (left_ms <= 0) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(std::min(left_ms, kAskEveryMs)));
+    }
   }
 };
 
@@ -66,6 +80,11 @@ bool read_offset(std::string_view text, size_t* at, int* offset_minutes) {
 const Clock& system_clock() {
   static const SystemClock* const clock = new SystemClock;
   return *clock;
+}
+
+Sleeper& system_sleeper() {
+  static SystemSleeper* const sleeper = new SystemSleeper;
+  return *sleeper;
 }
 
 std::string format_rfc3339_ms(int64_t wall_ms) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,18 @@ class Clock {
 
 // The operating system's clocks; one immortal instance.
 const Clock& system_clock();
+
+// Waiting as a parameter, so that tests can let hours pass at once.
+class Sleeper {
+ public:
+  virtual ~Sleeper() = default;
+  // Returns after `ms`, or soon after `stop` (may be empty) says true: it is asked before the wait
+  // and at least every 50 ms of real waiting.
+  virtual void sleep_ms(int64_t ms, const std::function<bool()>& stop) = 0;
+};
+
+// Really sleeps; one immortal, thread-safe instance.
+Sleeper& system_sleeper();
 
 // "2026-01-03T04:05:06.789Z". Years outside 0..9999 are clamped.
 std::string format_rfc3339_ms(int64_t wall_ms);

@@ -53,6 +53,12 @@ Status DurableFile::write_at(uint64_t offset_bytes, Bytes bytes) {
 
 Status DurableFile::truncate(uint64_t size_bytes) { return file_->truncate(size_bytes); }
 
+Status DurableFile::allocate(uint64_t size_bytes) { return file_->allocate(size_bytes); }
+
+void DurableFile::start_writeback(uint64_t offset_bytes, uint64_t size_bytes) {
+  file_->start_writeback(offset_bytes, size_bytes);
+}
+
 Status DurableFile::sync() { return file_->sync(); }
 
 Status DurableFile::commit(Publish publish, Sync sync, int64_t mtime_ms) {

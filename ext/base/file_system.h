@@ -43,6 +43,12 @@ class WritableFile : public ByteSink {
   // Writes at an absolute offset, extending the file with zeros when beyond its end.
   virtual Status write_at(uint64_t offset_bytes, Bytes bytes) = 0;
   virtual Status truncate(uint64_t size_bytes) = 0;
+  // The same for a new file, with its space reserved where the file system can: Io now rather than
+  // in the middle of writing.
+  virtual Status allocate(uint64_t size_bytes) { return truncate(size_bytes); }
+  // Lets the disk begin with these bytes, so that a later sync() finds less to do. A hint; may be
+  // called by several threads at once, and while another one writes.
+  virtual void start_writeback(uint64_t /*offset_bytes*/, uint64_t /*size_bytes*/) {}
   virtual Status set_mtime_ms(int64_t wall_ms) = 0;
   virtual Status sync() = 0;   // durable content (fdatasync or better)
   virtual Status close() = 0;  // idempotent; the destructor closes and ignores errors

@@ -97,6 +97,22 @@ class PosixWritableFile final : public WritableFile {
     size_bytes_ = size_bytes;
     return {};
   }
+  Status allocate(uint64_t size_bytes) override {
+    if (size_bytes == 0) return truncate(0);
+    int result;
+    do {
+      result = ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(size_bytes));
+    } while (result != 0 && errno == EINTR);
+    const bool is_unsupported = errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL;
+    if (result != 0 && is_unsupported) return truncate(size_bytes);
+    if (result != 0) return errno_status(errno, "reserve space for " + path_);
+    size_bytes_ = size_bytes;
+    return {};
+  }
+  void start_writeback(uint64_t offset_bytes, uint64_t size_bytes) override {
+    (void)::sync_file_range(fd_.get(), static_cast<off_t>(offset_bytes),
+                            static_cast<off_t>(size_bytes), SYNC_FILE_RANGE_WRITE);
+  }
   Status set_mtime_ms(int64_t wall_ms) override {
     const int64_t seconds = wall_ms >= 0 ? wall_ms / 1000 : -((999 - wall_ms) / 1000);
     timespec times[2]{};

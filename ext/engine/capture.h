@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 #include "ext/base/bytes.h"
 #include "ext/engine/page_sums.h"
@@ -24,12 +26,17 @@ class Capture final : private WalFrameVisitor {
  public:
   struct Outcome {
     uint64_t commit_count = 0;
+    uint64_t frame_count = 0;
     bool chain_broken = false;  // SQLite's savepoint bug was met
     WalIndex index;             // as read for this run
   };
 
   // `source` must outlive the object. `sums` are those of the database at `start`.
   Capture(SourceDatabase& source, const Position& start, PageSums sums, size_t pending_bytes_max);
+
+  // `restore-granularity: commit`: from now on `sink` is called after each captured commit and must
+  // write it (flush), so that every file holds one. Its errors end the run; nothing is lost.
+  void set_commit_sink(std::function<Status()> sink) { commit_sink_ = std::move(sink); }
 
   // Reads everything committed beyond the position. PositionMismatch: the WAL is not a
   // continuation of the position; resynchronise. After any error nothing is lost: the position
@@ -58,6 +65,9 @@ class Capture final : private WalFrameVisitor {
     Checksum sum;
   };
   Status on_frame(uint32_t frame_no, uint32_t pgno, uint32_t commit, Bytes page) override;
+  Status scan_commits(const WalIndex& index, Outcome* outcome);
+  Result<WalIndex> end_of_next_commit(const WalIndex& index);
+  bool is_at(const WalIndex& index) const;
   Result<WalPosition> start_of(const WalIndex& index, const WalHeader& header) const;
   Status scan(const WalIndex& index, Outcome* outcome);
   Status fill_growth(const WalIndex& index);
@@ -74,6 +84,7 @@ class Capture final : private WalFrameVisitor {
   Position written_;
   PageSums sums_;
   PendingPages pending_;
+  std::function<Status()> commit_sink_;
   bool complete_ = false;
   bool torn_ = false;           // a failed run left newer pages in pending_ than captured_ says
   bool end_comparable_ = true;  // the frame at the position carries its checksum

@@ -1,303 +1,247 @@
 #include "ext/engine/database_stream.h"
 
 #include <algorithm>
-#include <memory>
-#include <string>
-#include <vector>
+#include <thread>
 
 #include "ext/base/limits.h"
-#include "ext/ltx/checksum.h"
-#include "ext/ltx/contents.h"
+#include "ext/engine/stream_assemble.h"
+#include "ext/engine/stream_gather.h"
+#include "ext/engine/stream_state.h"
+#include "ext/engine/worker_gang.h"
 #include "ext/ltx/decoder.h"
-#include "ext/ltx/page_codec.h"
 
 namespace litestream {
 namespace {
 
-// A page costs at least a page header with size, one byte of LZ4 and three of index.
-constexpr uint64_t kStoredPageBytesMin = kSizedPageHeaderBytes + 4;
-// Winners this close together are fetched with one read.
-constexpr uint64_t kReadGapBytesMax = 32 << 10;
-static_assert(kCopyChunkBytes >= 4 * kCompressedPageBytesMax);
-
-class PageSet {
+// Verifies files whole, newest first, to find one that is damaged.
+class FindDamageWork final : public GangWork {
  public:
-  void reset(uint32_t page_count) { bits_.assign(page_count / 64 + 1, 0); }
-  bool contains(Pgno pgno) const { return (bits_[pgno / 64] >> (pgno % 64) & 1) != 0; }
-  void insert(Pgno pgno) { bits_[pgno / 64] |= uint64_t{1} << (pgno % 64); }
+  explicit FindDamageWork(std::shared_ptr<StreamState> state, size_t begin, size_t end)
+      : state_(std::move(state)), begin_(begin), next_(end) {}
+
+  void work(int) override {
+    while (true) {
+      size_t index = 0;
+      {
+        const std::lock_guard lock(mutex_);
+        if (next_ <= begin_ || found_ || stopped_) return;
+        index = --next_;
+      }
+      if (state_->poll_now && !state_->poll_now().ok()) return;
+      Status damage = verify(state_->plan.files[index]);
+      if (damage.ok() || damage.code() == StatusCode::kCancelled) continue;
+      const std::lock_guard lock(mutex_);
+      if (!found_ || found_->file_index < index) found_ = StreamFailure{std::move(damage), index};
+    }
+  }
+  void stop() override {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  std::optional<StreamFailure> found() {
+    const std::lock_guard lock(mutex_);
+    return found_;
+  }
 
  private:
-  std::vector<uint64_t> bits_;
-};
-
-// The bytes of one file: small ones are fetched whole with one read, large ones on demand.
-class FileBytes {
- public:
-  Status open(LtxStore& store, const LtxFileInfo& info) {
-    LS_ASSIGN_OR_RETURN(remote_, store.open(info));
-    memory_.reset();
-    if (info.size_bytes >= kCopyChunkBytes) return {};
-    // One byte more, so that a file larger than its listing shows; it is read on demand after all.
-    const MutableBytes room = make_room(static_cast<size_t>(info.size_bytes) + 1);
-    LS_ASSIGN_OR_RETURN(const size_t got, remote_->read_at(0, room));
-    if (got < room.size()) memory_ = std::make_unique<BytesReader>(room.first(got));
-    return {};
+  Status verify(const LtxFileInfo& info) {
+    LS_ASSIGN_OR_RETURN(const auto reader, state_->store.open(info));
+    LS_ASSIGN_OR_RETURN(const auto decoder, LtxDecoder::open(*reader));
+    while (true) {
+      LS_ASSIGN_OR_RETURN(const auto page, decoder->next());
+      if (!page) return {};
+      if (is_stopped()) return cancelled("stopped");
+    }
   }
-  MutableBytes make_room(size_t count) {
-    if (buffer_.size() < count) buffer_.resize(count);
-    return MutableBytes(buffer_).first(count);
+  bool is_stopped() {
+    const std::lock_guard lock(mutex_);
+    return stopped_;
   }
-  RandomReader& reader() { return memory_ ? static_cast<RandomReader&>(*memory_) : *remote_; }
 
- private:
-  std::unique_ptr<RandomReader> remote_;
-  std::unique_ptr<BytesReader> memory_;
-  std::vector<uint8_t> buffer_;
+  const std::shared_ptr<StreamState> state_;
+  std::mutex mutex_;
+  const size_t begin_;
+  size_t next_;
+  std::optional<StreamFailure> found_;
+  bool stopped_ = false;
 };
 
 class DatabaseStream {
  public:
-  DatabaseStream(LtxStore& store, const RestorePlan& plan, PageSink& sink,
+  DatabaseStream(LtxStore& store, const RestorePlan& plan, PageSink* pages, BlockSink* blocks,
                  const StreamOptions& options)
-      : store_(store), plan_(plan), sink_(sink), options_(options) {}
+      : options_(options),
+        state_(std::make_shared<StreamState>(store, plan, pages, blocks)),
+        workers_(worker_count(store, options)) {
+    if (workers_ == 1) state_->poll_now = [this] { return poll(); };
+  }
+  ~DatabaseStream() {
+    state_->output.shut();
+    // A worker that was left behind has none to read.
+    if (workers_ == 1) state_->poll_now = nullptr;
+  }
+  DatabaseStream(const DatabaseStream&) = delete;
+  DatabaseStream& operator=(const DatabaseStream&) = delete;
 
-  Status run();
-  const StreamResult& result() const { return result_; }
-  std::optional<size_t> culprit() const { return culprit_; }
+  void keep_frames_aside(FileSystem& fs, const std::string& spill_path) {
+    const int open_elsewhere = 2 * workers_ + 2;  // what is at hand, the oldest file, output
+    if (state_->store.type() == "file") {
+      state_->standing_count_max =
+          static_cast<size_t>(std::max(0, static_cast<int>(kFilesOpenMax) - open_elsewhere));
+    }
+    state_->pool = std::make_unique<FramePool>(fs, spill_path, kFramePoolBytesMax, workers_);
+  }
+  Result<StreamResult> run(StreamFailure* failure);
 
  private:
-  Status begin(const LtxHeader& last);
-  Status check_header(const LtxHeader& header, const LtxFileInfo& info) const;
-  Status check_continuation(const LtxHeader& header);
-  Status visit_file(size_t index);
-  Status visit_indexed(const LtxContents& contents);
-  Status visit_whole();
-  Status read_batch(const std::vector<PageIndexEntry>& batch);
-  Status take_page(Pgno pgno, Bytes page);
-  bool wants(Pgno pgno) const { return pgno <= limit_ && !taken_.contains(pgno); }
-  Status finish();
-  Status find_damaged_file(Status status);
-  Status blame(size_t index, const Status& status);
-  Status check_cancelled() const;
-  void report(uint64_t in_file_bytes) const;
+  static int worker_count(const LtxStore& store, const StreamOptions& options) {
+    const int wanted = std::clamp(options.parallelism, 1, kParallelismMax);
+    if (store.type() != "file") return wanted;
+    const int processors = static_cast<int>(std::thread::hardware_concurrency());
+    return std::clamp(wanted, 1, std::max(1, processors));
+  }
+  Status poll();
+  Status run_work(const std::shared_ptr<GangWork>& work);
+  void hold_base();
+  Status gather();
+  Status assemble();
+  Status run_passes();
+  StreamFailure explain(const Status& status);
+  StreamFailure find_damage(const Status& otherwise, size_t begin, size_t end);
 
-  LtxStore& store_;
-  const RestorePlan& plan_;
-  PageSink& sink_;
   const StreamOptions& options_;
-
-  StreamResult result_;
-  std::optional<size_t> culprit_;
-  std::optional<LtxHeader> last_;   // header of the plan's last file
-  std::optional<LtxHeader> newer_;  // header of the file visited before
-  bool whole_ = false;              // read whole files, for want of a chain checksum
-  Checksum expected_ = 0;           // of the database; 0: unknown
-  Checksum checksum_ = kChecksumFlag;
-  bool sink_failed_ = false;
-  uint64_t remaining_ = 0;  // pages without content yet
-  Pgno limit_ = 0;  // the smallest database since the file at hand: larger pages were cut off
-  uint64_t done_bytes_ = 0;
-  PageSet taken_;
-  FileBytes file_;
-  PageDecompressor decompressor_;
-  std::vector<uint8_t> frames_;
-  std::vector<uint8_t> page_;
+  const std::shared_ptr<StreamState> state_;
+  const int workers_;
 };
 
-Status DatabaseStream::check_cancelled() const {
+Status DatabaseStream::poll() {
   if (options_.cancelled && options_.cancelled()) return cancelled("interrupted");
-  return {};
-}
-
-void DatabaseStream::report(uint64_t in_file_bytes) const {
-  if (options_.progress) options_.progress(done_bytes_ + in_file_bytes, plan_.size_bytes);
-}
-
-Status DatabaseStream::check_header(const LtxHeader& header, const LtxFileInfo& info) const {
-  if (header.min_txid != info.min_txid || header.max_txid != info.max_txid) {
-    return corrupt("the header says " + format_txid(header.min_txid) + ".." +
-                   format_txid(header.max_txid) + ", unlike the file name");
-  }
-  if (last_ && header.page_size != last_->page_size) {
-    return corrupt("page size " + std::to_string(header.page_size) + " where later files have " +
-                   std::to_string(last_->page_size));
+  const uint64_t total = state_->plan.size_bytes;
+  if (options_.progress) {
+    options_.progress(std::min<uint64_t>(state_->done_bytes, total), total);
   }
   return {};
 }
 
-// `header` is of the file before newer_.
-Status DatabaseStream::check_continuation(const LtxHeader& header) {
-  const bool adjacent = newer_ && newer_->min_txid == header.max_txid.next();
-  if (!adjacent || !newer_->chain.known || !header.chain.known) return {};
-  if (newer_->chain.before == header.chain.after) return {};
-  return position_mismatch("the file after " + format_txid(header.max_txid) +
-                           " was made for another database state");
+// The error of polling, else what the work failed with.
+Status DatabaseStream::run_work(const std::shared_ptr<GangWork>& work) {
+  GangOptions options;
+  options.worker_count = workers_;
+  options.poll = [this] { return poll(); };
+  options.owned_store = options_.owned_store;
+  LS_RETURN_IF_ERROR(run_gang(work, options));
+  const auto failure = state_->failure();
+  return failure ? failure->status : Status();
 }
 
-Status DatabaseStream::begin(const LtxHeader& last) {
-  last_ = last;
-  result_.shape = {last.page_size, last.commit};
-  if (last.commit > plan_.size_bytes / kStoredPageBytesMin + 1) {
-    return corrupt("the header says " + std::to_string(last.commit) +
-                   " pages, more than all files of the plan can hold");
+// Retention may take the name of the oldest file at any moment; in a folder the file itself stays
+// readable once it is open.
+void DatabaseStream::hold_base() {
+  if (state_->store.type() != "file") return;
+  for (int i = 0; i < workers_; ++i) {
+    auto reader = state_->store.open(state_->plan.files[0]);
+    // Whatever is wrong comes up again when the file is read.
+    if (!reader.ok() || !(*reader)->size_bytes().ok()) return;
+    state_->base_readers.push_back(std::move(reader).value());
   }
-  whole_ = !last.chain.known;
-  if (last.chain.known) expected_ = last.chain.after;
-  limit_ = last.commit;
-  remaining_ = last.commit - (last.commit >= lock_page(last.page_size) ? 1 : 0);
-  taken_.reset(last.commit);
-  page_.resize(last.page_size);
-  const Status status = sink_.begin(result_.shape);
-  sink_failed_ = !status.ok();
-  return status;
 }
 
-Status DatabaseStream::take_page(Pgno pgno, Bytes page) {
-  const Checksum checksum = page_checksum(pgno, page);
-  checksum_ = toggle_page(checksum_, checksum);
-  taken_.insert(pgno);
-  --remaining_;
-  const Status status = sink_.add_page(pgno, page, checksum);
-  sink_failed_ |= !status.ok();
-  return status;
-}
-
-// Reads the frames of `batch`, which stand close together, with one read.
-Status DatabaseStream::read_batch(const std::vector<PageIndexEntry>& batch) {
-  LS_RETURN_IF_ERROR(check_cancelled());
-  const uint64_t begin = batch.front().offset_bytes;
-  const uint64_t end = batch.back().offset_bytes + batch.back().size_bytes;
-  frames_.resize(static_cast<size_t>(end - begin));
-  LS_RETURN_IF_ERROR(read_exactly(file_.reader(), begin, frames_));
-  for (const PageIndexEntry& entry : batch) {
-    const Bytes frame =
-        Bytes(frames_).subspan(static_cast<size_t>(entry.offset_bytes - begin), entry.size_bytes);
-    LS_RETURN_IF_ERROR(decode_page_frame(frame, entry.pgno, decompressor_, page_).status());
-    LS_RETURN_IF_ERROR(take_page(entry.pgno, page_));
+Status DatabaseStream::gather() {
+  LS_RETURN_IF_ERROR(run_work(std::make_shared<GatherWork>(state_)));
+  if (state_->stopped()) return internal_error("a worker ended without a reason");
+  if (!state_->chooser.is_complete()) {
+    return corrupt("page " + std::to_string(state_->chooser.first_missing()) + " of " +
+                   std::to_string(state_->chooser.shape().page_count) + " is in no file up to " +
+                   format_txid(state_->plan.txid));
   }
-  report(end);
+  if (state_->pool) state_->pool->seal();
   return {};
 }
 
-Status DatabaseStream::visit_indexed(const LtxContents& contents) {
-  std::vector<PageIndexEntry> batch;
-  PageIndex::Cursor cursor(contents.index);
-  while (cursor.next()) {
-    const PageIndexEntry& entry = cursor.entry();
-    if (!wants(entry.pgno)) continue;
-    if (!batch.empty()) {
-      const uint64_t end = batch.back().offset_bytes + batch.back().size_bytes;
-      const uint64_t span = entry.offset_bytes + entry.size_bytes - batch.front().offset_bytes;
-      if (entry.offset_bytes - end > kReadGapBytesMax || span > kCopyChunkBytes) {
-        LS_RETURN_IF_ERROR(read_batch(batch));
-        batch.clear();
-      }
-    }
-    batch.push_back(entry);
+Status DatabaseStream::assemble() {
+  const bool has_nothing_left = !state_->base && !state_->output.takes_blocks();
+  if (!has_nothing_left) {
+    LS_RETURN_IF_ERROR(run_work(std::make_shared<AssembleWork>(state_)));
+    if (state_->stopped()) return internal_error("a worker ended without a reason");
   }
-  return batch.empty() ? Status() : read_batch(batch);
+  const Checksum expected = state_->expected();
+  if (expected == 0 || (expected | kChecksumFlag) == state_->checksum()) return {};
+  return corrupt("the database at " + format_txid(state_->plan.txid) +
+                 " does not have the checksum its last file promises");
 }
 
-Status DatabaseStream::visit_whole() {
-  LS_ASSIGN_OR_RETURN(const auto decoder, LtxDecoder::open(file_.reader()));
-  uint64_t unreported_bytes = 0;
-  uint64_t seen_bytes = 0;
-  while (true) {
-    LS_ASSIGN_OR_RETURN(const std::optional<LtxPageView> view, decoder->next());
-    if (!view) break;
-    if (wants(view->pgno)) LS_RETURN_IF_ERROR(take_page(view->pgno, view->page));
-    unreported_bytes += view->page.size();
-    seen_bytes += kSizedPageHeaderBytes + view->block.size();
-    if (unreported_bytes < kCopyChunkBytes) continue;
-    unreported_bytes = 0;
-    LS_RETURN_IF_ERROR(check_cancelled());
-    report(std::min(seen_bytes, decoder->size_bytes()));
+Status DatabaseStream::run_passes() {
+  if (state_->plan.files.empty()) return invalid_argument("an empty restore plan");
+  LS_RETURN_IF_ERROR(poll());
+  hold_base();
+  LS_RETURN_IF_ERROR(gather());
+  LS_RETURN_IF_ERROR(assemble());
+  state_->done_bytes = state_->plan.size_bytes;
+  return poll();
+}
+
+// `otherwise` unless a file of begin..end-1 is damaged.
+StreamFailure DatabaseStream::find_damage(const Status& otherwise, size_t begin, size_t end) {
+  const auto work = std::make_shared<FindDamageWork>(state_, begin, end);
+  GangOptions options;
+  options.worker_count = workers_;
+  options.poll = [this] { return poll(); };
+  options.owned_store = options_.owned_store;
+  const Status watched = run_gang(work, options);
+  if (!watched.ok()) return {watched, std::nullopt};
+  const auto found = work->found();
+  if (!found) return {otherwise, std::nullopt};
+  const LtxFileInfo& info = state_->plan.files[*found->file_index];
+  return {found->status.with_context(state_->store.path_of(info)), found->file_index};
+}
+
+// Which file is to blame for `status`.
+StreamFailure DatabaseStream::explain(const Status& status) {
+  const auto failure = state_->failure();
+  if (state_->sink_failed() || status.code() == StatusCode::kCancelled) {
+    return {status, std::nullopt};
   }
-  const bool is_last = decoder->header().max_txid == plan_.txid;
-  if (is_last) expected_ = decoder->trailer().post_apply_checksum;
-  return {};
-}
-
-Status DatabaseStream::visit_file(size_t index) {
-  const LtxFileInfo& info = plan_.files[index];
-  LS_RETURN_IF_ERROR(check_cancelled());
-  LS_RETURN_IF_ERROR(file_.open(store_, info));
-  LS_ASSIGN_OR_RETURN(const LtxContents contents, read_ltx_contents(file_.reader()));
-  LS_RETURN_IF_ERROR(check_header(contents.header, info));
-  if (!last_) LS_RETURN_IF_ERROR(begin(contents.header));
-  LS_RETURN_IF_ERROR(check_continuation(contents.header));
-  newer_ = contents.header;
-  limit_ = std::min(limit_, contents.header.commit);
-  return whole_ ? visit_whole() : visit_indexed(contents);
-}
-
-// A wrong whole says nothing about which part is wrong: reads the files one by one to find out.
-Status DatabaseStream::find_damaged_file(Status status) {
-  for (size_t i = plan_.files.size(); i-- > 0 && !whole_;) {
-    LS_RETURN_IF_ERROR(check_cancelled());
-    Status damage = file_.open(store_, plan_.files[i]);
-    if (damage.ok()) damage = verify_ltx(file_.reader()).status();
-    if (damage.ok()) continue;
-    culprit_ = i;
-    return damage.with_context(store_.path_of(plan_.files[i]));
+  const std::vector<LtxFileInfo>& files = state_->plan.files;
+  if (!failure || !failure->file_index) {
+    // A wrong whole says nothing about which part is wrong.
+    const bool is_whole = state_->chooser.begun() && state_->chooser.needs_whole_files();
+    if (is_whole || status.code() != StatusCode::kCorrupt) return {status, std::nullopt};
+    return find_damage(status, 0, files.size());
   }
-  return status;
-}
-
-// `index` is the file that was visited when `status` came up.
-Status DatabaseStream::blame(size_t index, const Status& status) {
-  culprit_ = index;
+  size_t culprit = *failure->file_index;
   if (status.code() == StatusCode::kPositionMismatch) {
     // Two headers disagree. The newer file is the stranger unless the older one is damaged.
-    Status damage = file_.open(store_, plan_.files[index]);
-    if (damage.ok()) damage = verify_ltx(file_.reader()).status();
-    if (!damage.ok()) return damage.with_context(store_.path_of(plan_.files[index]));
-    culprit_ = index + 1;
+    StreamFailure damage = find_damage(status, culprit, culprit + 1);
+    if (damage.file_index || damage.status.code() == StatusCode::kCancelled) return damage;
+    ++culprit;
   }
-  return status.with_context(store_.path_of(plan_.files[*culprit_]));
+  return {status.with_context(state_->store.path_of(files[culprit])), culprit};
 }
 
-Status DatabaseStream::finish() {
-  if (remaining_ != 0) {
-    Pgno missing = 1;
-    while (taken_.contains(missing) || missing == lock_page(last_->page_size)) ++missing;
-    return find_damaged_file(corrupt("page " + std::to_string(missing) + " of " +
-                                     std::to_string(last_->commit) + " is in no file up to " +
-                                     format_txid(plan_.txid)));
-  }
-  const bool is_known = expected_ != 0;
-  if (is_known && (expected_ | kChecksumFlag) != checksum_) {
-    return find_damaged_file(corrupt("the database at " + format_txid(plan_.txid) +
-                                     " does not have the checksum its last file promises"));
-  }
-  result_.checksum = checksum_;
-  return {};
-}
-
-Status DatabaseStream::run() {
-  if (plan_.files.empty()) return invalid_argument("an empty restore plan");
-  // Once every page has its content, older files have nothing to add.
-  for (size_t i = plan_.files.size(); i-- > 0 && (!last_ || remaining_ != 0);) {
-    const Status status = visit_file(i);
-    if (sink_failed_ || status.code() == StatusCode::kCancelled) return status;
-    if (!status.ok()) return blame(i, status);
-    done_bytes_ += plan_.files[i].size_bytes;
-    report(0);
-  }
-  done_bytes_ = plan_.size_bytes;
-  report(0);
-  return finish();
+Result<StreamResult> DatabaseStream::run(StreamFailure* failure) {
+  const Status status = run_passes();
+  StreamFailure explained{status, std::nullopt};
+  if (!status.ok()) explained = explain(status);
+  if (failure != nullptr) *failure = explained;
+  if (!status.ok()) return explained.status;
+  return StreamResult{state_->chooser.shape(), state_->checksum()};
 }
 
 }  // namespace
 
 Result<StreamResult> stream_database(LtxStore& store, const RestorePlan& plan, PageSink& sink,
                                      const StreamOptions& options, StreamFailure* failure) {
-  DatabaseStream stream(store, plan, sink, options);
-  const Status status = stream.run();
-  if (failure != nullptr) *failure = {status, stream.culprit()};
-  if (!status.ok()) return status;
-  return stream.result();
+  DatabaseStream stream(store, plan, &sink, nullptr, options);
+  return stream.run(failure);
+}
+
+Result<StreamResult> stream_database_blocks(LtxStore& store, const RestorePlan& plan,
+                                            BlockSink& sink, FileSystem& fs,
+                                            const std::string& spill_path,
+                                            const StreamOptions& options, StreamFailure* failure) {
+  DatabaseStream stream(store, plan, nullptr, &sink, options);
+  stream.keep_frames_aside(fs, spill_path);
+  return stream.run(failure);
 }
 
 }  // namespace litestream

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "ext/base/thread.h"
+
 namespace litestream {
 
 // Where jobs go; tests run them one by one instead.
@@ -24,7 +26,7 @@ class JobRunner {
 
 class JobPool final : public JobRunner {
  public:
-  static constexpr size_t kThreadsMax = 3;
+  static constexpr size_t kThreadsMax = 6;
   JobPool() = default;
   ~JobPool() override;  // waits for running jobs, drops queued ones
   JobPool(const JobPool&) = delete;
@@ -45,8 +47,5 @@ class JobPool final : public JobRunner {
   size_t idle_count_ = 0;
   bool stopping_ = false;
 };
-
-// Runs `body` on a new thread with all signals blocked; false if the system has no thread to give.
-bool start_thread(std::thread* thread, std::function<void()> body) noexcept;
 
 }  // namespace litestream

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <thread>
 
+#include "ext/engine/options.h"
 #include "ext/engine/record.h"
 
 namespace litestream {
@@ -17,7 +18,7 @@ constexpr std::string_view kRequestFormat = "litestream-request-1";
 constexpr std::string_view kAnswerFormat = "litestream-answer-1";
 constexpr int64_t kPollMs = 10;
 constexpr size_t kRequestsMax = 1000;
-constexpr const char* kVerbs[] = {"sync", "snapshot", "stop", "reset"};
+constexpr const char* kVerbs[] = {"sync", "snapshot", "stop", "reset", "compact"};
 
 std::string status_path(const std::string& meta_path) { return path_join(meta_path, "status"); }
 std::string answers_path(const std::string& meta_path) { return path_join(meta_path, "answers"); }
@@ -62,6 +63,18 @@ Status save_owner_status(FileSystem& fs, const std::string& meta_path, const Own
   record.put("last_error", status.last_error);
   record.put("durability", status.durability);
   record.put("warning", status.warning);
+  record.put("replica_count", status.replicas.size());
+  for (size_t i = 0; i < status.replicas.size(); ++i) {
+    const ReplicaStatus& replica = status.replicas[i];
+    const std::string prefix = "replica_" + std::to_string(i) + "_";
+    record.put(prefix + "name", replica.name);
+    record.put(prefix + "txid", replica.replica_txid.value);
+    record.put(prefix + "needs_snapshot", replica.needs_snapshot ? 1 : 0);
+    record.put(prefix + "last_sync_at_ms", static_cast<uint64_t>(replica.last_sync_at_ms));
+    record.put(prefix + "oldest_unsent_at_ms", static_cast<uint64_t>(replica.oldest_unsent_at_ms));
+    record.put(prefix + "last_error", replica.last_error);
+    record.put(prefix + "warning", replica.warning);
+  }
   return record.save(fs, status_path(meta_path), kStatusFormat);
 }
 
@@ -82,11 +95,26 @@ Result<OwnerStatus> load_owner_status(FileSystem& fs, const std::string& meta_pa
   status.last_error = record.text("last_error");
   status.durability = record.text("durability");
   status.warning = record.text("warning");
+  const uint64_t replica_count = std::min<uint64_t>(record.number("replica_count"), kReplicasMax);
+  for (uint64_t i = 0; i < replica_count; ++i) {
+    const std::string prefix = "replica_" + std::to_string(i) + "_";
+    ReplicaStatus replica;
+    replica.name = record.text(prefix + "name");
+    replica.replica_txid = txid_of(record, prefix + "txid");
+    replica.needs_snapshot = record.number(prefix + "needs_snapshot") != 0;
+    replica.last_sync_at_ms = static_cast<int64_t>(record.number(prefix + "last_sync_at_ms"));
+    replica.oldest_unsent_at_ms =
+        static_cast<int64_t>(record.number(prefix + "oldest_unsent_at_ms"));
+    replica.last_error = record.text(prefix + "last_error");
+    replica.warning = record.text(prefix + "warning");
+    status.replicas.push_back(std::move(replica));
+  }
   return status;
 }
 
 Result<Txid> ask_owner(FileSystem& fs, const Clock& clock, const std::string& meta_path,
-                       OwnerVerb verb, int64_t timeout_ms, const std::function<bool()>& cancel) {
+                       OwnerVerb verb, int64_t timeout_ms, const std::function<bool()>& cancel,
+                       int64_t argument) {
   static std::atomic<uint64_t> next_number{0};
   LS_ASSIGN_OR_RETURN(const bool owned, fs.is_locked(path_join(meta_path, "owner.lock")));
   if (!owned) return not_found("not replicated by any process");
@@ -97,6 +125,7 @@ Result<Txid> ask_owner(FileSystem& fs, const Clock& clock, const std::string& me
   Record record;
   record.put("verb", kVerbs[static_cast<size_t>(verb)]);
   record.put("deadline_ms", static_cast<uint64_t>(clock.wall_ms() + timeout_ms));
+  record.put("argument", static_cast<uint64_t>(argument));
   LS_RETURN_IF_ERROR(record.save(fs, request, kRequestFormat));
   const int64_t deadline_ms = clock.monotonic_ms() + timeout_ms;
   Status status;
@@ -146,7 +175,8 @@ std::vector<OwnerRequest> take_requests(FileSystem& fs, const Clock& clock,
     (void)fs.remove(path).ok();
     if (!record.ok()) continue;
     OwnerRequest request{entry.name, OwnerVerb::kSync,
-                         static_cast<int64_t>(record->number("deadline_ms"))};
+                         static_cast<int64_t>(record->number("deadline_ms")),
+                         static_cast<int64_t>(record->number("argument"))};
     const auto* verb = std::find(std::begin(kVerbs), std::end(kVerbs), record->text("verb"));
     if (verb == std::end(kVerbs) || request.deadline_ms < clock.wall_ms()) continue;
     request.verb = static_cast<OwnerVerb>(verb - std::begin(kVerbs));

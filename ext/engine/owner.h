@@ -20,6 +20,17 @@
 
 namespace litestream {
 
+struct ReplicaStatus {
+  std::string name;
+  Txid replica_txid;                // newest that can be restored from it
+  bool needs_snapshot = false;      // ... unless what it holds must be healed by a snapshot first
+  int64_t last_sync_at_ms = 0;      // wall time; 0: never
+  int64_t oldest_unsent_at_ms = 0;  // wall time of the oldest capture that it lacks; 0: none
+  std::string last_error;
+  std::string warning;
+  bool operator==(const ReplicaStatus&) const = default;
+};
+
 struct OwnerStatus {
   std::string owner;   // "host:pid"
   std::string status;  // as litestream_status.status
@@ -33,6 +44,7 @@ struct OwnerStatus {
   std::string last_error;
   std::string durability;
   std::string warning;
+  std::vector<ReplicaStatus> replicas;  // at most 16
   bool operator==(const OwnerStatus&) const = default;
 };
 
@@ -43,18 +55,21 @@ Status save_owner_status(FileSystem& fs, const std::string& meta_path, const Own
 // NotFound unless a process owns the database right now and has told how it stands.
 Result<OwnerStatus> load_owner_status(FileSystem& fs, const std::string& meta_path);
 
-enum class OwnerVerb { kSync, kSnapshot, kStop, kReset };
+enum class OwnerVerb { kSync, kSnapshot, kStop, kReset, kCompact };
 
-// Asks and waits. NotFound: "not replicated by any process". Unavailable names the owner when no
-// answer came in time. Else the owner's own error.
+// Asks and waits. `argument`: compact: the level; the answer is then the number of files merged.
+// NotFound: "not replicated by any process". Unavailable names the owner when no answer came in
+// time. Else the owner's own error.
 Result<Txid> ask_owner(FileSystem& fs, const Clock& clock, const std::string& meta_path,
-                       OwnerVerb verb, int64_t timeout_ms, const std::function<bool()>& cancel);
+                       OwnerVerb verb, int64_t timeout_ms, const std::function<bool()>& cancel,
+                       int64_t argument = 0);
 
 // --- the owner's side ---
 struct OwnerRequest {
   std::string id;
   OwnerVerb verb = OwnerVerb::kSync;
   int64_t deadline_ms = 0;  // wall time
+  int64_t argument = 0;
 };
 std::string requests_path(const std::string& meta_path);
 // Creates the folders; requests and answers left by dead processes are removed.

@@ -25,7 +25,9 @@ uint8_t* PendingPages::slot_bytes(uint32_t slot) const {
 bool PendingPages::take_slot(uint32_t* slot) {
   if (slot_count_used_ >= slot_count_max_) return false;
   if (slot_count_used_ / slots_per_block_ >= blocks_.size()) {
-    blocks_.push_back(std::make_unique<uint8_t[]>(size_t{slots_per_block_} * page_size_bytes_));
+    // Left as it comes: of a block that is hardly used, the system gives hardly any memory.
+    blocks_.push_back(
+        std::make_unique_for_overwrite<uint8_t[]>(size_t{slots_per_block_} * page_size_bytes_));
   }
   *slot = slot_count_used_++;
   return true;

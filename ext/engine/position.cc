@@ -1,5 +1,7 @@
 #include "ext/engine/position.h"
 
+#include <algorithm>
+
 #include "ext/base/limits.h"
 #include "ext/engine/record.h"
 
@@ -75,18 +77,29 @@ Result<LocalState> load_state(FileSystem& fs, const std::string& path) {
   return state;
 }
 
-Status forget_local_state(FileSystem& fs, const std::string& meta_path) {
-  if (!fs.stat(meta_path).ok()) return {};
-  LS_ASSIGN_OR_RETURN(const auto lock, fs.lock_exclusive(path_join(meta_path, "owner.lock")));
+Result<std::vector<std::string>> local_state_files(FileSystem& fs, const std::string& meta_path) {
+  std::vector<std::string> files;
   const std::string spool = path_join(path_join(meta_path, "ltx"), "0");
   if (fs.stat(spool).ok()) {
     LS_ASSIGN_OR_RETURN(const auto entries, fs.list_directory(spool));
     for (const DirectoryEntry& entry : entries) {
-      if (!entry.is_directory) LS_RETURN_IF_ERROR(fs.remove(path_join(spool, entry.name)));
+      if (!entry.is_directory) files.push_back(path_join(spool, entry.name));
     }
   }
   for (const char* name : {"state", "pages"}) {
-    const Status removed = fs.remove(path_join(meta_path, name));
+    const std::string path = path_join(meta_path, name);
+    if (fs.stat(path).ok()) files.push_back(path);
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+Status forget_local_state(FileSystem& fs, const std::string& meta_path) {
+  if (!fs.stat(meta_path).ok()) return {};
+  LS_ASSIGN_OR_RETURN(const auto lock, fs.lock_exclusive(path_join(meta_path, "owner.lock")));
+  LS_ASSIGN_OR_RETURN(const auto files, local_state_files(fs, meta_path));
+  for (const std::string& file : files) {
+    const Status removed = fs.remove(file);
     if (!removed.ok() && removed.code() != StatusCode::kNotFound) return removed;
   }
   return {};

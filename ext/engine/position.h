@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ext/base/file_system.h"
 #include "ext/ltx/types.h"
@@ -46,6 +47,8 @@ struct LocalState {
 
 // NotFound without a file; Corrupt for anything but a whole record of ours.
 Result<LocalState> load_state(FileSystem& fs, const std::string& path);
+// What forget_local_state would remove: paths, sorted. Empty if there is no such folder.
+Result<std::vector<std::string>> local_state_files(FileSystem& fs, const std::string& meta_path);
 // Removes state, page checksums and spool of a local folder. Busy while a process owns it.
 Status forget_local_state(FileSystem& fs, const std::string& meta_path);
 Status save_state(FileSystem& fs, const std::string& path, const LocalState& state);

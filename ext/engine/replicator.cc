@@ -7,6 +7,7 @@
 #include "ext/base/log.h"
 #include "ext/engine/replicator.h"
 #include "ext/engine/upload.h"
+#include "ext/engine/without_exceptions.h"
 
 namespace litestream {
 namespace {
@@ -15,14 +16,16 @@ namespace {
 constexpr int64_t kCancelPollMs = 50;
 constexpr int64_t kHookWaitMs = 1000;
 
-// A job must end with a result, whatever happens in it.
-template <typename Body>
-auto without_exceptions(Body body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const std::exception& error) {
-    return internal_error(std::string("unexpected: ") + error.what());
+std::vector<std::unique_ptr<ReplicaFeed>> make_feeds(ReplicatorParts& parts) {
+  std::vector<std::unique_ptr<ReplicaFeed>> feeds;
+  for (ReplicaPart& part : parts.replicas) {
+    const std::string record = path_join(parts.meta_path, "lease-" + part.name);
+    feeds.push_back(std::make_unique<ReplicaFeed>(std::move(part.name), std::move(part.store),
+                                                  parts.spool.get(), parts.options, *parts.fs,
+                                                  *parts.clock, this_process_name(), record));
   }
+  parts.replicas.clear();
+  return feeds;
 }
 
 }  // namespace
@@ -30,7 +33,8 @@ auto without_exceptions(Body body) -> decltype(body()) {
 Replicator::Replicator(ReplicatorParts parts)
     : parts_(std::move(parts)),
       state_path_(path_join(parts_.meta_path, "state")),
-      pages_path_(path_join(parts_.meta_path, "pages")) {}
+      pages_path_(path_join(parts_.meta_path, "pages")),
+      feeds_(make_feeds(parts_)) {}
 
 void Replicator::note_commit() noexcept {
   hook_wall_ms_.store(parts_.clock->wall_ms(), std::memory_order_relaxed);
@@ -63,21 +67,46 @@ const char* status_word(const ReplicatorStatus& status) {
 
 bool Replicator::is_standby() const {
   const std::lock_guard lock(mutex_);
-  return status_.phase == Phase::kStandby;
+  return status_.phase == Phase::kStandby && is_elsewhere_;
 }
 
-Result<Txid> Replicator::ask(OwnerVerb verb, int64_t timeout_ms, const CancelCheck& cancel) const {
-  return ask_owner(*parts_.fs, *parts_.clock, parts_.meta_path, verb, timeout_ms, cancel);
+Result<Txid> Replicator::ask(OwnerVerb verb, int64_t timeout_ms, const CancelCheck& cancel,
+                             int64_t argument) const {
+  return ask_owner(*parts_.fs, *parts_.clock, parts_.meta_path, verb, timeout_ms, cancel, argument);
 }
 
 void Replicator::note_warning(std::string warning) {
   const std::lock_guard lock(mutex_);
-  status_.warning = std::move(warning);
+  // Both stay readable: the newest in front.
+  constexpr size_t kWarningBytesMax = 2000;
+  if (status_.warning.find(warning) != std::string::npos) return;
+  if (!status_.warning.empty()) warning += "; " + status_.warning;
+  status_.warning = warning.substr(0, kWarningBytesMax);
 }
 
 ReplicatorStatus Replicator::status() const {
   const std::lock_guard lock(mutex_);
-  return status_;
+  ReplicatorStatus out = status_;
+  out.spool_size_bytes = spool_bytes_;
+  out.replica_txid = oldest_replica_txid();
+  if (out.last_error.empty()) out.last_error = feed_errors();
+  out.last_sync_at_ms = feeds_.front()->last_sync_at_ms;
+  for (const auto& feed : feeds_) {
+    out.last_sync_at_ms = std::min(out.last_sync_at_ms, feed->last_sync_at_ms);
+    const int64_t unsent = feed->oldest_unsent_at_ms;
+    if (unsent != 0 && (out.oldest_unsent_at_ms == 0 || unsent < out.oldest_unsent_at_ms)) {
+      out.oldest_unsent_at_ms = unsent;
+    }
+    out.replicas.push_back({feed->name, feed->newest, feed->needs_snapshot, feed->last_sync_at_ms,
+                            unsent, feed->last_error, feed->warning});
+    ReplicaStatus& replica = out.replicas.back();
+    const std::string weakness = feed->store.origin().warning();
+    for (const std::string& more : {feed->keeper_error, weakness}) {
+      if (!more.empty()) replica.warning += (replica.warning.empty() ? "" : "; ") + more;
+    }
+    if (replica.last_error.empty() && feed->needs_snapshot) replica.last_error = out.last_error;
+  }
+  return out;
 }
 
 bool Replicator::stopped() const {
@@ -97,8 +126,13 @@ bool Replicator::letting_go() const {
 
 // With the lock held.
 Status Replicator::not_in_time(int64_t timeout_ms) const {
-  return unavailable("not done within " + std::to_string(timeout_ms) + " ms" +
-                     (status_.last_error.empty() ? "" : ": " + status_.last_error));
+  return unavailable("not done within " + std::to_string(timeout_ms) + " ms" + error_suffix());
+}
+
+// With the lock held.
+std::string Replicator::error_suffix() const {
+  const std::string error = status_.last_error.empty() ? feed_errors() : status_.last_error;
+  return error.empty() ? "" : ": " + error;
 }
 
 // Waits until done() is true (called with the lock held).
@@ -175,7 +209,7 @@ Status Replicator::wait_durable() {
   std::optional<Txid> target;
   const Status waited = wait_for(parts_.options.commit_timeout_ms, {}, [&] {
     if (!target && done_.durable >= serial) target = durable_target_;
-    return fatal_ || (target && replica_newest_ >= *target && !needs_snapshot_);
+    return fatal_ || (target && confirmed(*target));
   });
   const std::lock_guard lock(mutex_);
   const Status why = fatal_ ? fatal_status_ : waited;
@@ -186,11 +220,22 @@ Status Replicator::wait_durable() {
                      "; do not repeat the transaction, ask litestream_wait()");
 }
 
+// What the owner told, by the same rule as confirmed().
+bool Replicator::is_confirmed_by(const OwnerStatus& owner, Txid txid) const {
+  int64_t count = 0;
+  for (const ReplicaStatus& replica : owner.replicas) {
+    count += !replica.needs_snapshot && replica.replica_txid >= txid ? 1 : 0;
+  }
+  const auto all = static_cast<int64_t>(owner.replicas.size());
+  const int64_t wanted = parts_.options.ack_count;
+  return all > 0 && count >= (wanted == 0 ? all : std::min(wanted, all));
+}
+
 Status Replicator::wait_for_owner(Txid txid, int64_t timeout_ms, const CancelCheck& cancel) const {
   const int64_t deadline_ms = parts_.clock->monotonic_ms() + timeout_ms;
   while (true) {
     const auto owner = load_owner_status(*parts_.fs, parts_.meta_path);
-    if (owner.ok() && owner->replica_txid >= txid) return {};
+    if (owner.ok() && is_confirmed_by(*owner, txid)) return {};
     if (cancel && cancel()) return cancelled("interrupted");
     if (parts_.clock->monotonic_ms() >= deadline_ms) {
       return unavailable("the owner has not replicated it within " + std::to_string(timeout_ms) +
@@ -205,8 +250,7 @@ Result<Txid> Replicator::wait_replicated(Txid txid, int64_t timeout_ms, const Ca
     LS_RETURN_IF_ERROR(wait_for_owner(txid, timeout_ms, cancel));
     return txid;
   }
-  LS_RETURN_IF_ERROR(wait_for(
-      timeout_ms, cancel, [&] { return fatal_ || (replica_newest_ >= txid && !needs_snapshot_); }));
+  LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel, [&] { return fatal_ || confirmed(txid); }));
   const std::lock_guard lock(mutex_);
   if (fatal_) return fatal_status_;
   return txid;
@@ -214,7 +258,8 @@ Result<Txid> Replicator::wait_replicated(Txid txid, int64_t timeout_ms, const Ca
 
 Status Replicator::wait_started(int64_t timeout_ms, const CancelCheck& cancel) {
   LS_RETURN_IF_ERROR(wait_for(timeout_ms, cancel, [&] {
-    return status_.phase != Phase::kOpening && (status_.phase != Phase::kStarting || fatal_);
+    if (status_.phase == Phase::kOpening) return start_overdue_;
+    return status_.phase != Phase::kStarting || fatal_;
   }));
   const std::lock_guard lock(mutex_);
   return fatal_ ? fatal_status_ : Status();
@@ -244,15 +289,14 @@ Result<Txid> Replicator::sync(int64_t timeout_ms, const CancelCheck& cancel) {
     if (!sync_result_.ok()) return sync_result_;
     target = sync_target_;
   }
-  const Status waited = wait_for(deadline - parts_.clock->monotonic_ms(), cancel, [&] {
-    return (replica_newest_ >= target && !needs_snapshot_) || fatal_;
-  });
+  const Status waited = wait_for(deadline - parts_.clock->monotonic_ms(), cancel,
+                                 [&] { return on_all_replicas(target) || fatal_; });
   const std::lock_guard lock(mutex_);
   if (fatal_) return fatal_status_;
   // What the caller asked for, not what was left of it.
   if (waited.code() == StatusCode::kUnavailable) return not_in_time(timeout_ms);
   LS_RETURN_IF_ERROR(waited);
-  return replica_newest_;
+  return oldest_replica_txid();
 }
 
 Result<Txid> Replicator::snapshot(int64_t timeout_ms, const CancelCheck& cancel) {
@@ -273,6 +317,7 @@ void Replicator::request_stop(int64_t timeout_ms) noexcept {
     stop_deadline_ms_ = stop_wanted_ ? std::min(stop_deadline_ms_, deadline) : deadline;
     stop_wanted_ = true;
     stop_is_idle_ = false;
+    leaving_.store(true);
   }
   changed_.notify_all();
   parts_.wake();
@@ -283,6 +328,7 @@ void Replicator::request_idle_stop(int64_t timeout_ms) noexcept {
     const std::lock_guard lock(mutex_);
     if (stop_wanted_ || held_count_ > 0) return;
     stop_wanted_ = stop_is_idle_ = true;
+    leaving_.store(true);
     stop_deadline_ms_ = parts_.clock->monotonic_ms() + timeout_ms;
   }
   changed_.notify_all();
@@ -296,6 +342,7 @@ bool Replicator::hold() noexcept {
     ++held_count_;
     if (!stop_wanted_) return true;
     stop_wanted_ = stop_is_idle_ = false;
+    leaving_.store(false);
     stop_deadline_ms_ = kNeverMs;
     cancel_jobs_.store(false);
   }
@@ -313,6 +360,7 @@ void Replicator::request_pause() noexcept {
   {
     const std::lock_guard lock(mutex_);
     pause_wanted_ = true;
+    leaving_.store(true);
     paused_ = status_.phase == Phase::kStopped || status_.phase == Phase::kFailed;
   }
   parts_.wake();
@@ -331,7 +379,10 @@ void Replicator::resume() noexcept {
   {
     const std::lock_guard lock(mutex_);
     pause_wanted_ = paused_ = false;
-    if (!stop_wanted_) cancel_jobs_.store(false);
+    if (!stop_wanted_) {
+      cancel_jobs_.store(false);
+      leaving_.store(false);
+    }
   }
   parts_.wake();
 }
@@ -345,103 +396,50 @@ Result<Txid> Replicator::wait_stopped(int64_t timeout_ms, const CancelCheck& can
   if (stop_incomplete_) {
     return unavailable(
         "stopped, but not everything committed was captured; the next start compares" +
-        (status_.last_error.empty() ? "" : ": " + status_.last_error));
+        error_suffix());
   }
-  if (replica_newest_ < status_.local_txid) {
-    return unavailable("stopped, but the replica has " + format_txid(replica_newest_) + " of " +
-                       format_txid(status_.local_txid) +
-                       "; the rest waits in the spool for the next start" +
-                       (status_.last_error.empty() ? "" : ": " + status_.last_error));
+  if (oldest_replica_txid() < status_.local_txid) {
+    return unavailable("stopped, but the replica has " + format_txid(oldest_replica_txid()) +
+                       " of " + format_txid(status_.local_txid) +
+                       "; the rest waits in the spool for the next start" + error_suffix());
   }
   return status_.local_txid;
 }
 
-void Replicator::run_start_job(std::shared_ptr<SourceReader> reader, int64_t marked_at_ms) {
+void Replicator::run_start_job(std::shared_ptr<SourceReader> reader, int64_t marked_at_ms,
+                               bool may_leave_out) {
   StartInput input;
   input.reader = reader.get();
-  input.replica = parts_.replica.get();
+  input.replicas = start_replicas();
   input.spool = parts_.spool.get();
   input.fs = parts_.fs;
   input.marked_at_ms = marked_at_ms;
   input.database_path = parts_.database_path;
   input.state_path = state_path_;
   input.pages_path = pages_path_;
+  input.may_leave_out = may_leave_out;
   input.cancel = [this] { return cancel_jobs_.load(); };
+  for (const auto& feed : feeds_) {
+    // Others may have written since it was listed.
+    for (int level = 0; level <= kLevelMax; ++level) feed->store.cache().note_doubt(level);
+  }
   auto result = without_exceptions([&] { return run_start(input); });
   reader.reset();  // its mark must not outlive the job
-  Txid replica_newest = result.ok() ? result->replica_txid : Txid{};
-  {
+  for (size_t i = 0; result.ok() && i < feeds_.size(); ++i) {
+    Txid newest = result->replicas[i].newest;
+    {
+      const std::lock_guard lock(mutex_);
+      newest = std::max(newest, feeds_[i]->uploaded);
+    }
+    const auto unsent = unsent_bytes(*parts_.spool, newest);
     const std::lock_guard lock(mutex_);
-    replica_newest = std::max(replica_newest, replica_newest_);
+    if (unsent.ok()) feeds_[i]->unsent_bytes = *unsent;
   }
-  const auto unsent = unsent_bytes(*parts_.spool, replica_newest);
   {
     const std::lock_guard lock(mutex_);
-    if (result.ok() && unsent.ok()) unsent_bytes_ = *unsent;
     start_result_.emplace(std::move(result));
     start_running_ = false;
   }
-  parts_.wake();
-}
-
-void Replicator::run_upload_job(Txid uploaded, Txid covered, Txid keep_after) {
-  const auto cancel = [this] { return cancel_jobs_.load(); };
-  const Txid before = uploaded;
-  bool gap = false;
-  Status status = without_exceptions([&]() -> Result<Txid> {
-                    LS_RETURN_IF_ERROR(upload_spool(*parts_.spool, *parts_.replica, &uploaded,
-                                                    covered, &gap, cancel));
-                    return uploaded;
-                  }).status();
-  auto bytes = trim_spool(*parts_.spool, std::min(uploaded, keep_after));
-  auto unsent = unsent_bytes(*parts_.spool, uploaded);
-  {
-    const std::lock_guard lock(mutex_);
-    uploaded_txid_ = std::max(uploaded_txid_, uploaded);
-    replica_newest_ = std::max(replica_newest_, uploaded);
-    needs_snapshot_ = needs_snapshot_ || gap;
-    if (bytes.ok()) spool_bytes_ = *bytes;
-    if (unsent.ok()) unsent_bytes_ = *unsent;
-    if (uploaded > before) status_.last_sync_at_ms = parts_.clock->wall_ms();
-    if (replica_newest_ >= status_.local_txid) status_.oldest_unsent_at_ms = 0;
-    status_.replica_txid = replica_newest_;
-    upload_result_ = std::move(status);
-    upload_running_ = false;
-  }
-  changed_.notify_all();
-  parts_.wake();
-}
-
-void Replicator::run_snapshot_job(std::shared_ptr<SourceReader> reader, Txid txid,
-                                  int64_t marked_at_ms, Checksum after) {
-  const auto cancel = [this] { return cancel_jobs_.load(); };
-  const Status status =
-      without_exceptions([&]() -> Result<Txid> {
-        LS_ASSIGN_OR_RETURN(auto pages, SnapshotPages::open(*reader));
-        LS_RETURN_IF_ERROR(replace_if_damaged(
-            *parts_.replica, {kSnapshotLevel, Txid{1}, txid, 0, marked_at_ms}, [&] {
-              return write_snapshot(pages, *parts_.replica, txid, marked_at_ms, after, cancel)
-                  .status();
-            }));
-        return txid;
-      })
-          .status()
-          .with_context("snapshot");
-  reader.reset();
-  const auto unsent = unsent_bytes(*parts_.spool, txid);
-  {
-    const std::lock_guard lock(mutex_);
-    if (status.ok() && unsent.ok()) unsent_bytes_ = *unsent;
-    if (status.ok()) {
-      snapshot_job_txid_ = txid;
-      replica_newest_ = std::max(replica_newest_, txid);
-      status_.replica_txid = replica_newest_;
-      status_.last_sync_at_ms = parts_.clock->wall_ms();
-    }
-    snapshot_job_result_ = status;
-    snapshot_running_ = false;
-  }
-  changed_.notify_all();
   parts_.wake();
 }
 

@@ -1,4 +1,4 @@
-// Replicates one database to one replica: decides when to capture, write L0 files, upload, let the
+// Replicates one database to its replicas: decides when to capture, write L0 files, upload, let the
 // WAL be reset, and let go. All of it happens in step(), in bounded pieces; hooks, file events and
 // callers only leave flags and wait.
 //
@@ -21,9 +21,11 @@
 #include "ext/base/file_system.h"
 #include "ext/engine/barrier.h"
 #include "ext/engine/capture.h"
+#include "ext/engine/counters.h"
 #include "ext/engine/job_pool.h"
 #include "ext/engine/options.h"
 #include "ext/engine/owner.h"
+#include "ext/engine/replica_feed.h"
 #include "ext/engine/source_database.h"
 #include "ext/engine/start_job.h"
 #include "ext/store/ltx_store.h"
@@ -39,6 +41,11 @@ constexpr int64_t next_backoff_ms(int64_t backoff_ms) {
   return std::min(kBackoffMaxMs, std::max(kBackoffFirstMs, backoff_ms * 2));
 }
 
+struct ReplicaPart {
+  std::string name;
+  std::unique_ptr<LtxStore> store;
+};
+
 struct ReplicatorParts {
   FileSystem* fs = nullptr;
   const Clock* clock = nullptr;
@@ -48,9 +55,10 @@ struct ReplicatorParts {
   std::string database_path;  // absolute
   std::string meta_path;      // the local folder
   std::unique_ptr<SourceDatabase> source;
-  std::unique_ptr<LtxStore> replica;
+  std::vector<ReplicaPart> replicas;  // at least one
   std::unique_ptr<LtxStore> spool;
   bool may_set_wal = false;
+  bool keep_trying = false;              // what may pass is waited for at the first start, too
   bool wait_for_database = false;        // a missing file is waited for instead of being an error
   std::function<bool()> used_elsewhere;  // another process has the database open; may be empty
 };
@@ -59,14 +67,15 @@ struct ReplicatorStatus {
   enum class Phase { kOpening, kNoDatabase, kStandby, kStarting, kRunning, kStopped, kFailed };
   Phase phase = Phase::kOpening;
   Txid local_txid;    // newest captured
-  Txid replica_txid;  // newest on the replica
+  Txid replica_txid;  // newest that every replica has
   uint32_t page_size_bytes = 0;
   uint64_t wal_size_bytes = 0;
   uint64_t spool_size_bytes = 0;
-  int64_t last_sync_at_ms = 0;      // wall time; 0: never
-  int64_t oldest_unsent_at_ms = 0;  // wall time of the oldest capture not on the replica; 0: none
-  std::string last_error;
+  int64_t last_sync_at_ms = 0;      // of the replica that is furthest behind
+  int64_t oldest_unsent_at_ms = 0;  // likewise
+  std::string last_error;           // of the database, else of its replicas
   std::string warning;
+  std::vector<ReplicaStatus> replicas;
 };
 
 // 'ok', 'starting', 'standby', 'stopped', 'no database' or 'error'.
@@ -86,19 +95,21 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   // and waits for it, at most a second. False: this process does not own replication, so the
   // caller does what SQLite would have done.
   bool checkpoint_from_hook(int64_t frame_count) noexcept;
-  // From a wal hook with `durability: replica`: waits until the replica has everything committed by
-  // now, at most commit-timeout. All who wait at one moment share one file.
+  // From a wal hook with `durability: replica`: waits until as many replicas as `acks` says have
+  // everything committed by now, at most commit-timeout. All who wait at one moment share one file.
   Status wait_durable();
-  // Waits until the replica has `txid`; forces nothing.
+  // Waits until as many replicas as `acks` says have `txid`; forces nothing.
   Result<Txid> wait_replicated(Txid txid, int64_t timeout_ms, const CancelCheck& cancel);
   ReplicatorStatus status() const;
   // The same as a record for other processes; `owner` is empty unless this process replicates.
   OwnerStatus describe() const;
-  // Until replication runs (Ok), waits for its database or another owner (Ok), or failed (why).
+  // Until replication runs, waits for its database or another owner or, with keep_trying, for what
+  // may pass (Ok), or failed (why).
   Status wait_started(int64_t timeout_ms, const CancelCheck& cancel);
   // The newest local TXID, the uncaptured tail counted.
   Result<Txid> current_txid(int64_t timeout_ms, const CancelCheck& cancel);
-  // Captures, writes and uploads now; Unavailable with the last error when time runs out.
+  // Captures, writes and uploads to all replicas now; Unavailable with the last error when time
+  // runs out.
   Result<Txid> sync(int64_t timeout_ms, const CancelCheck& cancel);
   Result<Txid> snapshot(int64_t timeout_ms, const CancelCheck& cancel);
   // Lets go of the database within `timeout_ms`; what is unsent stays in the spool (Unavailable).
@@ -117,8 +128,19 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   const DatabaseOptions& options() const { return parts_.options; }
   const std::string& database_path() const { return parts_.database_path; }
   const std::string& meta_path() const { return parts_.meta_path; }
-  const LtxStore& replica() const { return *parts_.replica; }
-  LtxStore& replica() { return *parts_.replica; }
+  // The store of a replica, by its place in options().replicas.
+  LtxStore& replica(size_t number = 0) const { return feeds_[number]->store; }
+  // The same by name, null if it is not known well enough to be answered from memory; then, and
+  // for a name that this database does not have, ask the store itself.
+  LtxStore* listed_replica(const std::string& name) const;
+  // Merges what level `level` - 1 of every replica holds into `level`: the number of files merged.
+  Result<uint64_t> compact(int level, int64_t timeout_ms, const CancelCheck& cancel);
+  // Applies retention to every replica now: the number of files removed.
+  Result<uint64_t> enforce_retention(int64_t timeout_ms, const CancelCheck& cancel);
+  // Reads every file of a replica; what is wrong shows in status() and is healed.
+  Result<VerifyReport> verify(const std::string& name, int64_t timeout_ms,
+                              const StreamOptions& options);
+  ReplicatorCounters counters() const;
 
   // Around fork(): lets go of every connection and job that reads, so that a child inherits none
   // of them, and opens them again.
@@ -137,7 +159,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   // keeping it would hold it after the parent's death.
   void forget_after_fork() {
     owner_lock_.reset();
-    replica_lock_.reset();
+    for (const auto& feed : feeds_) feed->lock.reset();
   }
 
  private:
@@ -151,15 +173,48 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void step_open(int64_t now_ms);
   Status open_source();
   void adopt_start();
+  void adopt_replica_start(ReplicaFeed& feed, const ReplicaStart& start, Txid position);
+  void set_standby(bool is_elsewhere);
   void step_running(int64_t now_ms);
   void step_capture(int64_t now_ms);
+  void after_failed_capture(int64_t now_ms, const Status& status);
   void after_capture(int64_t now_ms, const Capture::Outcome& outcome);
   void step_flush(int64_t now_ms);
   void step_barrier(int64_t now_ms);
-  void step_snapshot(int64_t now_ms);
-  void step_upload(int64_t now_ms);
+  void step_feeds(int64_t now_ms);
+  void step_snapshots(int64_t now_ms);
+  void adopt_upload(ReplicaFeed& feed, int64_t now_ms);
+  void adopt_snapshot(ReplicaFeed& feed, int64_t now_ms);
+  void adopt_join(ReplicaFeed& feed, int64_t now_ms);
+  void step_upload(ReplicaFeed& feed, int64_t now_ms);
+  void step_join(ReplicaFeed& feed, int64_t now_ms);
+  void step_keeper(ReplicaFeed& feed, int64_t now_ms);
+  void adopt_keeper(ReplicaFeed& feed);
+  void run_keeper_job(ReplicaFeed& feed, uint64_t database_bytes);
+  CancelCheck keeper_cancel() const;
+  std::vector<ReplicaFeed*> working_feeds() const;
+  ReplicaFeed* feed_of(const std::string& name) const;
+  bool submit_for(ReplicaFeed& feed, bool ReplicaFeed::*running, int64_t now_ms,
+                  std::function<void()> job);
+  void fail_feed(ReplicaFeed& feed, const Status& why);
+  void back_off(ReplicaFeed& feed, int64_t now_ms, const Status& why);
+  void finish_snapshot_request();
+  StartReplica start_replica_of(ReplicaFeed& feed) const { return {&feed.store, &feed.lease}; }
+  std::vector<StartReplica> start_replicas() const;
+  Status lock_replicas();
+  void unlock_replicas();
+  bool any_job() const;
+  bool confirmed(Txid txid) const;
+  bool on_all_replicas(Txid txid) const;
+  Txid oldest_replica_txid() const;
+  Txid spool_needed_after() const;
+  std::string feed_errors() const;
+  void give_up_laggards();
   void step_requests();
+  void count_sync(const Result<Capture::Outcome>& outcome, const Status& status, int64_t begun_ms);
+  void count_checkpoint(size_t mode, bool ok, int64_t begun_ms);
   void answer_requests();
+  void compact_for(const OwnerRequest& request);
   bool answer_one(const OwnerRequest& request, uint64_t* serial, Txid* target);
   void answer_all(const Result<Txid>& answer);
   void step_owner_status(int64_t now_ms);
@@ -168,7 +223,8 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool pause_wanted_now() const;
   void step_pause();
   Status wait_for_owner(Txid txid, int64_t timeout_ms, const CancelCheck& cancel) const;
-  Result<Txid> ask(OwnerVerb verb, int64_t timeout_ms, const CancelCheck& cancel) const;
+  Result<Txid> ask(OwnerVerb verb, int64_t timeout_ms, const CancelCheck& cancel,
+                   int64_t argument = 0) const;
   void step_stop(int64_t now_ms);
   bool capture_for_stop();
   void finish_stop();
@@ -180,7 +236,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   OpenFiles find_open_files() const;
   Status flush_now();
   void drop_useless_spool();
-  Status begin_snapshot();
+  Status begin_snapshot(ReplicaFeed& feed, BigJobGate::Pass pass);
   void save_local(bool with_pages);
   void record_clean_file(LocalState* state);
   void fail_or_retry(int64_t now_ms, const Status& status);
@@ -196,21 +252,27 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void set_phase(Phase phase);
   bool everything_sent() const;
   int64_t next_due() const;
+  int64_t next_verify(int64_t now_ms) const;
   template <typename Done>
   Status wait_for(int64_t timeout_ms, const CancelCheck& cancel, Done done);
   Status not_in_time(int64_t timeout_ms) const;
+  std::string error_suffix() const;
+  bool is_confirmed_by(const OwnerStatus& owner, Txid txid) const;
   uint64_t request(uint64_t Requests::*which);
   uint64_t pending(uint64_t Requests::*which) const;
   void complete(uint64_t Requests::*which, uint64_t serial, Status status);
-  void run_upload_job(Txid uploaded, Txid covered, Txid keep_after);
-  void run_start_job(std::shared_ptr<SourceReader> reader, int64_t marked_at_ms);
-  void run_snapshot_job(std::shared_ptr<SourceReader> reader, Txid txid, int64_t marked_at_ms,
-                        Checksum after);
+  void run_upload_job(ReplicaFeed& feed, Txid uploaded, Txid covered, Txid keep_after);
+  void run_join_job(ReplicaFeed& feed, Txid position, Checksum checksum);
+  void run_start_job(std::shared_ptr<SourceReader> reader, int64_t marked_at_ms,
+                     bool may_leave_out);
+  void run_snapshot_job(ReplicaFeed& feed, std::shared_ptr<SourceReader> reader, Txid txid,
+                        int64_t marked_at_ms, Checksum after);
 
   // Constant after construction (the parts synchronise themselves or belong to the thread).
   ReplicatorParts parts_;
   const std::string state_path_;
   const std::string pages_path_;
+  const std::vector<std::unique_ptr<ReplicaFeed>> feeds_;
 
   // Flags of the hook: no lock on the commit path.
   std::atomic<bool> dirty_{false};
@@ -221,15 +283,17 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   std::atomic<bool> requests_waiting_{false};
   std::atomic<int64_t> barrier_threshold_{0};  // frames; 0: not running
   std::atomic<bool> cancel_jobs_{false};
+  std::atomic<bool> leaving_{false};  // stopping or pausing: what can be done later is not begun
 
   // Replicator thread only.
   bool source_open_ = false;
-  std::unique_ptr<FileLock> owner_lock_, replica_lock_;
+  std::unique_ptr<FileLock> owner_lock_;
   std::unique_ptr<Capture> capture_;
   int64_t open_retry_ms_ = 0, open_backoff_ms_ = 0, first_try_ms_ = kNeverMs;
+  int64_t opening_since_ms_ = kNeverMs;  // the first start since it last ran
   int64_t capture_due_ms_ = kNeverMs, verify_due_ms_ = 0, flush_due_ms_ = kNeverMs;
-  int64_t park_due_ms_ = kNeverMs, park_backoff_ms_ = 0, upload_due_ms_ = 0;
-  int64_t upload_backoff_ms_ = 0, error_backoff_ms_ = 0;
+  int64_t park_due_ms_ = kNeverMs, park_backoff_ms_ = 0, stop_retry_ms_ = 0;
+  int64_t error_backoff_ms_ = 0;
   int64_t last_flush_ms_ = 0, wal_since_ms_ = kNeverMs;
   int recheck_count_ = 0;
   bool recheck_wanted_ = false;  // a hint came whose commit was not found yet
@@ -267,14 +331,15 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool stop_incomplete_ = false;  // not everything committed was captured before it
   int held_count_ = 0;            // connections of the application
   int64_t stop_deadline_ms_ = kNeverMs;
-  bool start_running_ = false, upload_running_ = false, snapshot_running_ = false;
-  bool upload_wanted_ = false, needs_snapshot_ = false;
+  bool start_running_ = false;
+  bool start_overdue_ = false;  // the first start takes long and is tried again and again
+  bool is_elsewhere_ = false;   // standby, and the owner is another process of this machine
   std::optional<Result<StartResult>> start_result_;
-  std::optional<Status> upload_result_, snapshot_job_result_;
-  Txid replica_newest_;  // newest that can be restored from the replica
-  Txid uploaded_txid_;   // newest of the L0 files there; behind when a snapshot overtook them
+  Status snapshot_error_;         // of the snapshots that somebody asked for
+  uint64_t snapshot_serial_ = 0;  // the request that the feeds work on
   Txid snapshot_job_txid_;
-  uint64_t spool_bytes_ = 0, unsent_bytes_ = 0;
+  uint64_t spool_bytes_ = 0;
+  ReplicatorCounters counters_;
 };
 
 }  // namespace litestream

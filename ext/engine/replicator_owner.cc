@@ -4,6 +4,7 @@
 
 #include "ext/base/log.h"
 #include "ext/engine/replicator.h"
+#include "ext/engine/without_exceptions.h"
 
 namespace litestream {
 namespace {
@@ -28,6 +29,7 @@ OwnerStatus Replicator::describe() const {
   out.last_error = now.last_error;
   out.durability = durability_word(parts_.options.durability);
   out.warning = now.warning;
+  out.replicas = now.replicas;
   return out;
 }
 
@@ -51,10 +53,15 @@ void Replicator::step_requests() {
   if (owner_lock_ == nullptr) return;
   for (OwnerRequest& request : take_requests(*parts_.fs, *parts_.clock, parts_.meta_path)) {
     AskedBy asked{std::move(request), 0, {}};
+    if (asked.request.verb == OwnerVerb::kCompact) {
+      compact_for(asked.request);
+      continue;
+    }
     switch (asked.request.verb) {
       case OwnerVerb::kSync: asked.serial = this->request(&Requests::sync); break;
       case OwnerVerb::kSnapshot: asked.serial = this->request(&Requests::snapshot); break;
       case OwnerVerb::kStop: request_stop(parts_.options.shutdown_sync_timeout_ms); break;
+      case OwnerVerb::kCompact: continue;  // above
       case OwnerVerb::kReset: {
         const Status forgotten = forget_and_reopen();
         const Result<Txid> answer = forgotten.ok() ? Result<Txid>(Txid{}) : forgotten;
@@ -66,6 +73,20 @@ void Replicator::step_requests() {
   }
 }
 
+// It waits for uploads, which this thread starts, so it must not run here.
+void Replicator::compact_for(const OwnerRequest& request) {
+  const int64_t timeout_ms = std::max<int64_t>(0, request.deadline_ms - parts_.clock->wall_ms());
+  const bool submitted = parts_.jobs->submit([self = shared_from_this(), request, timeout_ms] {
+    const auto merged = without_exceptions(
+        [&] { return self->compact(static_cast<int>(request.argument), timeout_ms, {}); });
+    const Result<Txid> answer =
+        merged.ok() ? Result<Txid>(Txid{*merged}) : Result<Txid>(merged.status());
+    (void)answer_request(*self->parts_.fs, self->parts_.meta_path, request.id, answer).ok();
+  });
+  if (submitted) return;
+  (void)answer_request(*parts_.fs, parts_.meta_path, request.id, unavailable("no thread")).ok();
+}
+
 // True when the request has its answer.
 bool Replicator::answer_one(const OwnerRequest& request, uint64_t* serial, Txid* target) {
   std::optional<Result<Txid>> answer;
@@ -75,8 +96,8 @@ bool Replicator::answer_one(const OwnerRequest& request, uint64_t* serial, Txid*
       if (*target == Txid{}) *target = sync_target_;
       if (!sync_result_.ok()) {
         answer.emplace(sync_result_);
-      } else if (replica_newest_ >= *target && !needs_snapshot_) {
-        answer.emplace(replica_newest_);
+      } else if (on_all_replicas(*target)) {
+        answer.emplace(oldest_replica_txid());
       }
     } else if (request.verb == OwnerVerb::kSnapshot && done_.snapshot >= *serial) {
       if (snapshot_result_.ok()) {
@@ -114,7 +135,7 @@ void Replicator::answer_all(const Result<Txid>& answer) {
 Status Replicator::forget_and_reopen() {
   {
     const std::lock_guard lock(mutex_);
-    if (start_running_ || snapshot_running_ || upload_running_) {
+    if (any_job()) {
       return busy("a job of this database runs; try again");
     }
   }

@@ -1,6 +1,8 @@
 // What the replicator thread does for one database. Every function here runs on that thread; the
 // mutex is held only to read flags and to publish, never across I/O.
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "ext/base/durable_file.h"
 #include "ext/base/limits.h"
@@ -13,17 +15,27 @@ namespace {
 constexpr int64_t kCaptureDelayMs = 20;     // after a signal: lets a burst of commits share a read
 constexpr int64_t kFirstFlushDelayMs = 50;  // a lone commit need not wait a whole sync-interval
 constexpr int64_t kParkDelayMs = 1000;      // without commits: idle
-constexpr int64_t kVerifyIntervalMs = 10'000;
 constexpr int64_t kOpenRetryMs = 1000;
+constexpr int64_t kLeaseRetryMs = 5000;
+constexpr int64_t kLeaveOutAfterMs = 60'000;
 constexpr int64_t kFirstStartPatienceMs = 10'000;
+constexpr int64_t kFirstIoPatienceMs = 2000;
 // A file event comes before its commit is published; look again while that may take an fsync.
 constexpr int64_t kRecheckMs[] = {100, 300, 1000};
 constexpr uint64_t kPagesEveryFiles = 64;
 
-// All databases of a process verify in the same wake-up.
-int64_t next_verify(int64_t now_ms) { return (now_ms / kVerifyIntervalMs + 1) * kVerifyIntervalMs; }
+bool is_disk_full(const Status& status) {
+  return status.message().find(std::strerror(ENOSPC)) != std::string::npos ||
+         status.message().find(std::strerror(EDQUOT)) != std::string::npos;
+}
 
 }  // namespace
+
+// All databases of a process verify in the same wake-up.
+int64_t Replicator::next_verify(int64_t now_ms) const {
+  const int64_t interval_ms = parts_.options.monitor_interval_ms;
+  return (now_ms / interval_ms + 1) * interval_ms;
+}
 
 int64_t Replicator::step() {
   const int64_t now_ms = parts_.clock->monotonic_ms();
@@ -60,14 +72,26 @@ int64_t Replicator::next_due() const {
   const std::lock_guard lock(mutex_);
   if (status_.phase == Phase::kStopped || status_.phase == Phase::kFailed) return kNeverMs;
   if (stop_wanted_) {
-    return std::min(stop_deadline_ms_, upload_running_ ? kNeverMs : upload_due_ms_);
+    int64_t due = std::min(stop_deadline_ms_, stop_retry_ms_);
+    const int64_t soon_ms = parts_.clock->monotonic_ms() + kCaptureDelayMs;
+    for (const auto& feed : feeds_) {
+      if (feed->busy() || !feed->failed.ok() || feed->has(written_txid_)) continue;
+      due = std::min(due, std::max(feed->due_ms, soon_ms));
+    }
+    return due;
   }
   if (start_running_) return kNeverMs;
   if (capture_ == nullptr) return std::min(open_retry_ms_, tell_due_ms_);
   int64_t due =
       std::min({tell_due_ms_, capture_due_ms_, verify_due_ms_, flush_due_ms_, park_due_ms_});
-  if (upload_wanted_ && !upload_running_ && !needs_snapshot_) due = std::min(due, upload_due_ms_);
-  if (needs_snapshot_ && !snapshot_running_) due = std::min(due, upload_due_ms_);
+  for (const auto& feed : feeds_) {
+    const bool lacks_something = !feed->joined || !feed->has(written_txid_) ||
+                                 feed->uploaded < written_txid_ || feed->snapshot_wanted;
+    if (lacks_something && !feed->busy() && feed->failed.ok()) due = std::min(due, feed->due_ms);
+    if (feed->joined && !feed->keeper_running && feed->failed.ok() && feed->newest != Txid{}) {
+      due = std::min(due, std::max(feed->keeper_due_ms, feed->keeper.next_due_ms()));
+    }
+  }
   return due;
 }
 
@@ -76,7 +100,7 @@ int64_t Replicator::next_due() const {
 void Replicator::step_open(int64_t now_ms) {
   if (wal_let_go_) {
     // The spool drains while the database is left alone; the difference follows when it has.
-    step_upload(now_ms);
+    step_feeds(now_ms);
     if (spool_is_full()) open_retry_ms_ = std::max(open_retry_ms_, now_ms + kOpenRetryMs);
   }
   if (now_ms < open_retry_ms_ || fatal_) return;
@@ -84,14 +108,14 @@ void Replicator::step_open(int64_t now_ms) {
   if (opened.ok()) return;
   close_source(false);
   if (opened.code() == StatusCode::kNotFound && parts_.wait_for_database) {
-    replica_lock_.reset();
+    unlock_replicas();
     owner_lock_.reset();
     set_phase(Phase::kNoDatabase);
     open_retry_ms_ = now_ms + kOpenRetryMs;
     return;
   }
   if (owner_lock_ == nullptr && opened.code() == StatusCode::kBusy) {
-    set_phase(Phase::kStandby);
+    set_standby(true);
     open_retry_ms_ = now_ms + kOpenRetryMs;
     return;
   }
@@ -104,9 +128,19 @@ void Replicator::fail_or_retry(int64_t now_ms, const Status& status) {
   set_error(status);
   if (first_try_ms_ == kNeverMs) first_try_ms_ = now_ms;
   const bool never_ran = pages_txid_ == Txid{};
-  if (never_ran && (!status.retryable() || now_ms - first_try_ms_ >= kFirstStartPatienceMs)) {
+  // An error of a disk or a network folder may pass, too; missing permissions look the same.
+  const bool is_io = status.code() == StatusCode::kIo;
+  const int64_t patience_ms = is_io ? kFirstIoPatienceMs : kFirstStartPatienceMs;
+  const bool overdue = now_ms - first_try_ms_ >= patience_ms;
+  const bool is_waited_for = (status.retryable() || is_io) && (parts_.keep_trying || !overdue);
+  if (never_ran && !is_waited_for) {
     fail(status);
     return;
+  }
+  if (overdue) {
+    const std::lock_guard lock(mutex_);
+    start_overdue_ = true;
+    changed_.notify_all();
   }
   open_backoff_ms_ = next_backoff_ms(open_backoff_ms_);
   open_retry_ms_ = now_ms + open_backoff_ms_;
@@ -129,9 +163,7 @@ Status Replicator::open_source() {
     LS_RETURN_IF_ERROR(remove_temporary_files(*parts_.fs, level));
     LS_RETURN_IF_ERROR(open_requests(*parts_.fs, parts_.meta_path));
   }
-  if (replica_lock_ == nullptr) {
-    LS_ASSIGN_OR_RETURN(replica_lock_, parts_.replica->lock_for_writing());
-  }
+  LS_RETURN_IF_ERROR(lock_replicas());
   const int64_t marked_at_ms = parts_.clock->wall_ms();
   hooked_at_start_ = hook_commit_count_.load(std::memory_order_relaxed);
   LS_RETURN_IF_ERROR(parts_.source->open(parts_.may_set_wal));
@@ -141,6 +173,9 @@ Status Replicator::open_source() {
     return busy(parts_.database_path + " was replaced while it was opened");
   }
   LS_ASSIGN_OR_RETURN(auto reader, parts_.source->open_reader());
+  const int64_t now_ms = parts_.clock->monotonic_ms();
+  if (opening_since_ms_ == kNeverMs) opening_since_ms_ = now_ms;
+  const bool may_leave_out = now_ms - opening_since_ms_ >= kLeaveOutAfterMs;
   {
     const std::lock_guard lock(mutex_);
     start_running_ = true;
@@ -149,10 +184,10 @@ Status Replicator::open_source() {
     status_.page_size_bytes = parts_.source->page_size_bytes();
   }
   std::shared_ptr<SourceReader> shared = std::move(reader);
-  const bool submitted = parts_.jobs->submit(
-      [self = shared_from_this(), shared = std::move(shared), marked_at_ms]() mutable {
-        self->run_start_job(std::move(shared), marked_at_ms);
-      });
+  const bool submitted = parts_.jobs->submit([self = shared_from_this(), shared = std::move(shared),
+                                              marked_at_ms, may_leave_out]() mutable {
+    self->run_start_job(std::move(shared), marked_at_ms, may_leave_out);
+  });
   if (submitted) return {};
   const std::lock_guard lock(mutex_);
   start_running_ = false;
@@ -169,6 +204,14 @@ void Replicator::adopt_start() {
   const int64_t now_ms = parts_.clock->monotonic_ms();
   if (!result->ok()) {
     close_source(false);
+    if (std::any_of(feeds_.begin(), feeds_.end(),
+                    [](const auto& feed) { return feed->lease.is_held_elsewhere(); })) {
+      // Another host writes to the replica: we are its standby.
+      set_error(result->status());
+      set_standby(false);
+      open_retry_ms_ = now_ms + kLeaseRetryMs;
+      return;
+    }
     fail_or_retry(now_ms, result->status());
     return;
   }
@@ -176,7 +219,14 @@ void Replicator::adopt_start() {
   log_message(LogLevel::kInfo, "litestream: " + parts_.database_path + ": " + start.how +
                                    ", TXID " + format_txid(start.position.txid));
   capture_ = std::make_unique<Capture>(*parts_.source, start.position, std::move(start.sums),
-                                       kPendingBytesMax);
+                                       static_cast<size_t>(parts_.options.pending_bytes_max));
+  if (parts_.options.file_per_commit) {
+    capture_->set_commit_sink([this] {
+      const int64_t hook_ms = hook_wall_ms_.load(std::memory_order_relaxed);
+      commit_time_ms_ = hook_ms != 0 ? hook_ms : parts_.clock->wall_ms();
+      return flush_now();
+    });
+  }
   written_txid_ = start.position.txid;
   captured_at_start_ = captured_commit_count_;
   unhooked_told_ = 0;
@@ -186,23 +236,37 @@ void Replicator::adopt_start() {
   open_backoff_ms_ = 0;
   capture_due_ms_ = now_ms;
   verify_due_ms_ = next_verify(now_ms);
+  for (size_t i = 0; i < feeds_.size(); ++i) {
+    feeds_[i]->due_ms = feeds_[i]->backoff_ms = 0;
+    adopt_replica_start(*feeds_[i], start.replicas[i], start.position.txid);
+  }
   {
+    // Together: who waits for the start reads both.
     const std::lock_guard lock(mutex_);
-    replica_newest_ = std::max(replica_newest_, start.replica_txid);
-    uploaded_txid_ = std::max(uploaded_txid_, start.replica_txid);
-    needs_snapshot_ = start.needs_snapshot;
-    upload_wanted_ = uploaded_txid_ < start.position.txid;
+    status_.local_txid = start.position.txid;
     status_.phase = Phase::kRunning;
-    status_.replica_txid = replica_newest_;
-    if (start.replica_txid == start.position.txid) {
-      status_.last_sync_at_ms = parts_.clock->wall_ms();
-    }
+    changed_.notify_all();
   }
   wal_let_go_ = false;
+  opening_since_ms_ = kNeverMs;
   clear_error();
   save_local(true);
   barrier_threshold_.store(parts_.options.min_checkpoint_page_count);
   owns_.store(true, std::memory_order_release);
+}
+
+void Replicator::adopt_replica_start(ReplicaFeed& feed, const ReplicaStart& start, Txid position) {
+  const std::lock_guard lock(mutex_);
+  feed.joined = start.reached.ok();
+  feed.last_error = start.reached.ok() ? "" : start.reached.message();
+  if (!feed.joined) return;
+  feed.failed = Status();
+  feed.newest = std::max(feed.newest, start.newest);
+  feed.uploaded = std::max(feed.uploaded, start.newest);
+  feed.end_checksum = feed.uploaded == start.newest ? start.end_checksum : Checksum{0};
+  feed.needs_snapshot = start.needs_snapshot;
+  feed.needs_snapshot_why = start.why;
+  if (start.newest == position) feed.last_sync_at_ms = parts_.clock->wall_ms();
 }
 
 // ---------------------------------------------------------------- running
@@ -211,8 +275,8 @@ void Replicator::step_running(int64_t now_ms) {
   step_capture(now_ms);
   if (capture_ != nullptr) step_barrier(now_ms);
   if (capture_ != nullptr) step_flush(now_ms);
-  if (capture_ != nullptr) step_snapshot(now_ms);
-  if (capture_ != nullptr) step_upload(now_ms);
+  if (capture_ != nullptr) step_snapshots(now_ms);
+  if (capture_ != nullptr) step_feeds(now_ms);
 }
 
 void Replicator::step_capture(int64_t now_ms) {
@@ -226,7 +290,9 @@ void Replicator::step_capture(int64_t now_ms) {
   {
     // While an upload runs, commits that wait gather for the next file.
     const std::lock_guard lock(mutex_);
-    if (!upload_running_ && wanted_.durable > done_.durable) durable_serial = wanted_.durable;
+    const bool uploading = std::any_of(feeds_.begin(), feeds_.end(),
+                                       [](const auto& feed) { return feed->upload_running; });
+    if (!uploading && wanted_.durable > done_.durable) durable_serial = wanted_.durable;
   }
   const bool write = sync_serial != 0 || durable_serial != 0;
   const bool asked = capture_serial != 0 || write;
@@ -248,13 +314,16 @@ void Replicator::step_capture(int64_t now_ms) {
     recheck_count_ = 0;
     recheck_wanted_ = true;
   }
+  const int64_t begun_ms = parts_.clock->monotonic_ms();
   auto outcome = capture_->run();
   Status status = outcome.ok() ? Status() : outcome.status();
   if (outcome.ok()) {
+    if (error_backoff_ms_ != 0) clear_error();
     error_backoff_ms_ = 0;
     after_capture(now_ms, *outcome);
     if (write && capture_ != nullptr) status = flush_now();
   }
+  count_sync(outcome, status, begun_ms);
   if (capture_ == nullptr) return;
   publish();
   if (durable_serial != 0 && status.ok()) {
@@ -265,14 +334,19 @@ void Replicator::step_capture(int64_t now_ms) {
     complete(&Requests::durable, durable_serial, status);
   }
   if (capture_serial != 0) complete(&Requests::capture, capture_serial, status);
-  if (sync_serial != 0) {
+  // Who asked for a sync has a timeout of their own: what may pass is tried again until then.
+  const bool may_pass = status.retryable() || status.code() == StatusCode::kIo;
+  if (sync_serial != 0 && !may_pass) {
     {
       const std::lock_guard lock(mutex_);
       sync_target_ = written_txid_;
     }
     complete(&Requests::sync, sync_serial, status);
   }
-  if (status.ok()) return;
+  if (!status.ok()) after_failed_capture(now_ms, status);
+}
+
+void Replicator::after_failed_capture(int64_t now_ms, const Status& status) {
   if (status.code() == StatusCode::kPositionMismatch) {
     resync(status);
     return;
@@ -280,6 +354,20 @@ void Replicator::step_capture(int64_t now_ms) {
   error_backoff_ms_ = next_backoff_ms(error_backoff_ms_);
   capture_due_ms_ = now_ms + error_backoff_ms_;
   if (status.code() != StatusCode::kBusy) set_error(status);
+}
+
+void Replicator::count_sync(const Result<Capture::Outcome>& outcome, const Status& status,
+                            int64_t begun_ms) {
+  const int64_t took_ms = parts_.clock->monotonic_ms() - begun_ms;
+  const std::lock_guard lock(mutex_);
+  counters_.sync_us += static_cast<uint64_t>(std::max<int64_t>(took_ms, 0)) * 1000;
+  if (!status.ok()) {
+    ++counters_.sync_error_count;
+  } else if (outcome->commit_count > 0) {
+    ++counters_.sync_count;
+    counters_.wal_bytes +=
+        uint64_t{outcome->frame_count} * (status_.page_size_bytes + kWalFrameHeaderBytes);
+  }
 }
 
 void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) {
@@ -310,7 +398,8 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
   } else if (recheck_wanted_ && recheck_count_ < static_cast<int>(std::size(kRecheckMs))) {
     capture_due_ms_ = now_ms + kRecheckMs[recheck_count_++];
   }
-  if (capture_->pending_needs_mark() || capture_->pending_bytes() > kPendingBytesMax * 3 / 4) {
+  if (capture_->pending_needs_mark() ||
+      static_cast<int64_t>(capture_->pending_bytes()) > parts_.options.pending_bytes_max * 3 / 4) {
     const Status flushed = flush_now();
     if (!flushed.ok()) {
       // Memory is used up and the spool takes nothing: the WAL must not grow for ever.
@@ -334,6 +423,14 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
   }
 }
 
+// `mode`: 0 PASSIVE, 1 TRUNCATE.
+void Replicator::count_checkpoint(size_t mode, bool ok, int64_t begun_ms) {
+  const int64_t took_ms = parts_.clock->monotonic_ms() - begun_ms;
+  const std::lock_guard lock(mutex_);
+  ++(ok ? counters_.checkpoint_count : counters_.checkpoint_error_count)[mode];
+  counters_.checkpoint_us[mode] += static_cast<uint64_t>(std::max<int64_t>(took_ms, 0)) * 1000;
+}
+
 void Replicator::step_barrier(int64_t now_ms) {
   const uint64_t serial = pending(&Requests::barrier);
   const int64_t page_count_min = parts_.options.min_checkpoint_page_count;
@@ -348,10 +445,12 @@ void Replicator::step_barrier(int64_t now_ms) {
                                            : run_barrier(*parts_.source, *capture_, page_count_min);
   };
   const Txid before = capture_->captured().txid;
+  const int64_t begun_ms = parts_.clock->monotonic_ms();
   auto outcome = attempt();
   if (outcome.ok() && *outcome == BarrierOutcome::kFileFirst && flush_now().ok()) {
     outcome = attempt();
   }
+  count_checkpoint(0, outcome.ok(), begun_ms);
   if (capture_->captured().txid > before && flush_due_ms_ == kNeverMs) {
     commit_time_ms_ = parts_.clock->wall_ms();
     flush_due_ms_ = now_ms + std::min(kFirstFlushDelayMs, parts_.options.sync_interval_ms);
@@ -370,10 +469,12 @@ void Replicator::step_barrier(int64_t now_ms) {
   if (done && serial == 0) count_unawaited();
   if (done && parts_.options.truncate_page_n > 0 &&
       index_.mx_frame > parts_.options.truncate_page_n) {
-    (void)parts_.source->relief_truncate().ok();
+    const int64_t truncate_ms = parts_.clock->monotonic_ms();
+    count_checkpoint(1, parts_.source->relief_truncate().ok(), truncate_ms);
   }
   if (serial != 0) complete(&Requests::barrier, serial, Status());
-  if (!outcome.ok() && outcome.status().code() != StatusCode::kBusy) resync(outcome.status());
+  // Unavailable: the spool is full, which step_flush deals with.
+  if (!outcome.ok() && !outcome.status().retryable()) resync(outcome.status());
 }
 
 // ---------------------------------------------------------------- files
@@ -401,9 +502,15 @@ void Replicator::step_flush(int64_t now_ms) {
 Status Replicator::flush_now() {
   if (!capture_->has_pending()) return {};
   if (spool_is_full()) return unavailable("the spool is full; the replica must catch up first");
+  give_up_laggards();
   drop_useless_spool();
   auto file = capture_->flush(*parts_.spool, commit_time_ms_);
+  {
+    const std::lock_guard lock(mutex_);
+    counters_.disk_full = !file.ok() && is_disk_full(file.status());
+  }
   if (!file.ok()) return file.status().with_context("write L0 file");
+  clear_error();
   written_txid_ = capture_->written().txid;
   last_flush_ms_ = parts_.clock->monotonic_ms();
   flush_due_ms_ = kNeverMs;
@@ -411,10 +518,11 @@ Status Replicator::flush_now() {
   bytes_since_pages_ += file->size_bytes;
   {
     const std::lock_guard lock(mutex_);
-    upload_wanted_ = true;
     spool_bytes_ += file->size_bytes;
-    unsent_bytes_ += file->size_bytes;
-    if (status_.oldest_unsent_at_ms == 0) status_.oldest_unsent_at_ms = file->created_at_ms;
+    for (const auto& feed : feeds_) {
+      feed->unsent_bytes += file->size_bytes;
+      if (feed->oldest_unsent_at_ms == 0) feed->oldest_unsent_at_ms = file->created_at_ms;
+    }
   }
   const uint64_t pages_bytes = uint64_t{capture_->sums().page_count()} * 8;
   save_local(files_since_pages_ >= kPagesEveryFiles && bytes_since_pages_ >= pages_bytes);
@@ -435,114 +543,9 @@ void Replicator::save_local(bool with_pages) {
   state.position = capture_->written();
   state.page_size_bytes = capture_->sums().page_size_bytes();
   state.database_checksum = capture_->sums().database_checksum();
-  state.replica_url = parts_.replica->url();
+  state.replica_url = replica_urls(start_replicas());
   const Status saved = save_state(*parts_.fs, state_path_, state);
   if (!saved.ok()) set_error(saved.with_context("state"));
-}
-
-void Replicator::step_upload(int64_t now_ms) {
-  std::optional<Status> result;
-  {
-    const std::lock_guard lock(mutex_);
-    if (upload_running_) return;
-    result.swap(upload_result_);
-  }
-  if (result && result->ok()) {
-    upload_backoff_ms_ = 0;
-    clear_error();
-  } else if (result) {
-    set_error(*result);
-    if (result->code() == StatusCode::kPositionMismatch) {
-      fail(*result);
-      return;
-    }
-    upload_backoff_ms_ = next_backoff_ms(upload_backoff_ms_);
-    upload_due_ms_ = now_ms + upload_backoff_ms_;
-  }
-  if (now_ms < upload_due_ms_) return;
-  Txid uploaded;
-  Txid covered;
-  {
-    const std::lock_guard lock(mutex_);
-    upload_wanted_ = uploaded_txid_ < written_txid_;
-    if (replica_newest_ >= written_txid_) status_.oldest_unsent_at_ms = 0;
-    if (!upload_wanted_ || needs_snapshot_) return;
-    uploaded = uploaded_txid_;
-    covered = replica_newest_;
-    upload_running_ = true;
-  }
-  const Txid keep_after = pages_txid_;
-  if (parts_.jobs->submit([self = shared_from_this(), uploaded, covered, keep_after] {
-        self->run_upload_job(uploaded, covered, keep_after);
-      })) {
-    return;
-  }
-  const std::lock_guard lock(mutex_);
-  upload_running_ = false;
-  upload_due_ms_ = now_ms + kBackoffMaxMs;
-}
-
-void Replicator::step_snapshot(int64_t now_ms) {
-  std::optional<Status> result;
-  bool healing;
-  {
-    const std::lock_guard lock(mutex_);
-    if (snapshot_running_) return;
-    result.swap(snapshot_job_result_);
-    if (result && result->ok()) needs_snapshot_ = false;
-    healing = needs_snapshot_ && now_ms >= upload_due_ms_;
-  }
-  if (result) {
-    if (!result->ok()) {
-      set_error(*result);
-      upload_backoff_ms_ = next_backoff_ms(upload_backoff_ms_);
-      upload_due_ms_ = now_ms + upload_backoff_ms_;
-      healing = false;
-    }
-    const uint64_t serial = pending(&Requests::snapshot);
-    if (serial != 0) complete(&Requests::snapshot, serial, *result);
-  }
-  const uint64_t serial = pending(&Requests::snapshot);
-  if (serial == 0 && !healing) return;
-  const Status begun = begin_snapshot();
-  if (begun.ok() || begun.code() == StatusCode::kBusy) {
-    if (!begun.ok()) {
-      capture_due_ms_ = now_ms + kCaptureDelayMs;
-      if (healing) upload_due_ms_ = now_ms + kBackoffFirstMs;
-    }
-    return;
-  }
-  set_error(begun);
-  upload_backoff_ms_ = next_backoff_ms(upload_backoff_ms_);
-  upload_due_ms_ = now_ms + upload_backoff_ms_;
-  if (serial != 0) complete(&Requests::snapshot, serial, begun);
-}
-
-// A reader of its own takes a mark; capture reaches exactly that mark, so its TXID is known; the
-// job then reads at the mark while capture goes on.
-Status Replicator::begin_snapshot() {
-  const int64_t marked_at_ms = parts_.clock->wall_ms();
-  LS_ASSIGN_OR_RETURN(auto reader, parts_.source->open_reader());
-  LS_ASSIGN_OR_RETURN(const auto outcome, capture_->run(&reader->index()));
-  if (outcome.commit_count > 0) commit_time_ms_ = marked_at_ms;
-  LS_RETURN_IF_ERROR(flush_now());
-  const Txid txid = capture_->written().txid;
-  const Checksum after = capture_->sums().database_checksum();
-  {
-    const std::lock_guard lock(mutex_);
-    snapshot_running_ = true;
-  }
-  capture_due_ms_ = parts_.clock->monotonic_ms() + kCaptureDelayMs;
-  std::shared_ptr<SourceReader> shared = std::move(reader);
-  if (parts_.jobs->submit([self = shared_from_this(), shared = std::move(shared), txid,
-                           marked_at_ms, after]() mutable {
-        self->run_snapshot_job(std::move(shared), txid, marked_at_ms, after);
-      })) {
-    return {};
-  }
-  const std::lock_guard lock(mutex_);
-  snapshot_running_ = false;
-  return unavailable("no thread could be started");
 }
 
 }  // namespace litestream

@@ -21,27 +21,44 @@ void Replicator::resync(const Status& why) {
   set_phase(Phase::kOpening);
 }
 
-// Files that the replica has but the page checksums still build on do not count, and a spool that
-// cannot be uploaded because the replica needs a snapshot is not waited for.
+// Files that the replicas have but the page checksums still build on do not count, and a spool that
+// cannot be uploaded because a replica needs a snapshot is not waited for.
 bool Replicator::spool_is_full() const {
+  const auto limit = static_cast<uint64_t>(parts_.options.spool_limit_bytes);
   const std::lock_guard lock(mutex_);
-  return !needs_snapshot_ && uploaded_txid_ < written_txid_ &&
-         unsent_bytes_ >= static_cast<uint64_t>(parts_.options.spool_limit_bytes);
+  bool any = false;
+  for (const auto& feed : feeds_) {
+    if (!feed->failed.ok()) continue;
+    any = true;
+    const bool is_behind = feed->uploaded < written_txid_ && feed->unsent_bytes >= limit;
+    if (feed->needs_snapshot || !is_behind) return false;
+  }
+  return any;
 }
 
 // What a snapshot will replace need not be kept beyond the limit.
 void Replicator::drop_useless_spool() {
+  Txid needed;
   {
     const std::lock_guard lock(mutex_);
-    if (!needs_snapshot_ || snapshot_running_) return;
-    if (unsent_bytes_ < static_cast<uint64_t>(parts_.options.spool_limit_bytes)) return;
+    if (spool_bytes_ < static_cast<uint64_t>(parts_.options.spool_limit_bytes)) return;
+    bool any = false;
+    for (const auto& feed : feeds_) {
+      if (feed->snapshot_running) return;
+      any = any || feed->needs_snapshot;
+    }
+    if (!any) return;
+    needed = std::min(spool_needed_after(), written_txid_);
   }
   save_local(true);
-  if (pages_txid_ < written_txid_) return;
-  const auto bytes = trim_spool(*parts_.spool, written_txid_);
+  if (pages_txid_ < needed) return;
+  const auto bytes = trim_spool(*parts_.spool, needed);
   if (!bytes.ok()) return;
   const std::lock_guard lock(mutex_);
-  spool_bytes_ = unsent_bytes_ = *bytes;
+  spool_bytes_ = *bytes;
+  for (const auto& feed : feeds_) {
+    if (feed->needs_snapshot) feed->unsent_bytes = *bytes;
+  }
 }
 
 // What is unsent is more than the spool may hold, or the spool cannot be written. Holding the mark
@@ -72,7 +89,7 @@ void Replicator::fail(const Status& why) {
   set_error(why);
   close_source(false);
   answer_all(why);
-  replica_lock_.reset();
+  unlock_replicas();
   owner_lock_.reset();
   const std::lock_guard lock(mutex_);
   fatal_ = true;
@@ -105,6 +122,16 @@ void Replicator::clear_error() {
   status_.last_error.clear();
 }
 
+// The database has another owner: a process of this machine, or a writer elsewhere that holds the
+// lease of a replica.
+void Replicator::set_standby(bool is_elsewhere) {
+  for (const auto& feed : feeds_) feed->store.cache().forget();
+  const std::lock_guard lock(mutex_);
+  status_.phase = Phase::kStandby;
+  is_elsewhere_ = is_elsewhere;
+  changed_.notify_all();
+}
+
 void Replicator::set_phase(Phase phase) {
   const std::lock_guard lock(mutex_);
   status_.phase = phase;
@@ -119,10 +146,6 @@ void Replicator::publish() {
     status_.wal_size_bytes =
         index_.mx_frame == 0 ? 0 : kWalHeaderBytes + index_.mx_frame * frame_bytes;
   }
-  if (capture_ != nullptr && needs_snapshot_ && status_.last_error.empty()) {
-    status_.last_error = "the replica cannot restore the newest transactions before a new snapshot";
-  }
-  status_.replica_txid = replica_newest_;
   status_.spool_size_bytes = spool_bytes_;
   changed_.notify_all();
 }
@@ -131,8 +154,7 @@ void Replicator::publish() {
 
 bool Replicator::everything_sent() const {
   const std::lock_guard lock(mutex_);
-  if (needs_snapshot_) return false;
-  return capture_ == nullptr || replica_newest_ >= capture_->written().txid;
+  return capture_ == nullptr || on_all_replicas(capture_->written().txid);
 }
 
 void Replicator::step_stop(int64_t now_ms) {
@@ -141,7 +163,7 @@ void Replicator::step_stop(int64_t now_ms) {
   {
     const std::lock_guard lock(mutex_);
     deadline = stop_deadline_ms_;
-    busy_jobs = start_running_ || snapshot_running_ || upload_running_;
+    busy_jobs = any_job();
   }
   const bool late = now_ms >= deadline;
   if (late) cancel_jobs_.store(true);
@@ -150,15 +172,15 @@ void Replicator::step_stop(int64_t now_ms) {
     adopt_start();
   }
   if (capture_ != nullptr && !late) {
-    if (!capture_for_stop()) return;
-    step_snapshot(now_ms);
-    if (capture_ != nullptr) step_upload(now_ms);
-    if (capture_ == nullptr) return;
-    if (!everything_sent()) return;
+    // What is in the spool goes out also while it takes no more.
+    const bool captured = capture_for_stop();
+    if (captured) step_snapshots(now_ms);
+    if (capture_ != nullptr) step_feeds(now_ms);
+    if (capture_ == nullptr || !captured || !everything_sent()) return;
   }
   {
     const std::lock_guard lock(mutex_);
-    busy_jobs = start_running_ || snapshot_running_ || upload_running_;
+    busy_jobs = any_job();
   }
   if (busy_jobs && !late) return;
   finish_stop();
@@ -176,7 +198,8 @@ bool Replicator::capture_for_stop() {
     const std::lock_guard lock(mutex_);
     stop_incomplete_ = !captured;
   }
-  if (!captured) upload_due_ms_ = parts_.clock->monotonic_ms() + kBackoffFirstMs;
+  stop_retry_ms_ =
+      captured ? kNeverMs : parts_.clock->monotonic_ms() + parts_.options.shutdown_sync_interval_ms;
   return captured;
 }
 
@@ -191,7 +214,9 @@ void Replicator::step_pause() {
   bool reading;
   {
     const std::lock_guard lock(mutex_);
-    reading = start_running_ || snapshot_running_;
+    reading = start_running_ || std::any_of(feeds_.begin(), feeds_.end(), [](const auto& feed) {
+                return feed->snapshot_running;
+              });
   }
   if (reading) {
     cancel_jobs_.store(true);
@@ -251,7 +276,7 @@ void Replicator::finish_stop() {
   publish();
   close_source(captured_all);
   answer_all(status().local_txid);
-  replica_lock_.reset();
+  unlock_replicas();
   owner_lock_.reset();
   set_phase(Phase::kStopped);
 }
@@ -263,7 +288,7 @@ void Replicator::record_clean_file(LocalState* state) {
   if (!clean.ok()) return;
   state->page_size_bytes = capture_->sums().page_size_bytes();
   state->database_checksum = capture_->sums().database_checksum();
-  state->replica_url = parts_.replica->url();
+  state->replica_url = replica_urls(start_replicas());
   state->clean = *clean;
   (void)save_state(*parts_.fs, state_path_, *state).ok();
 }

@@ -30,19 +30,25 @@ void ReplicatorThread::Slot::stop_at(int64_t monotonic_ms) noexcept {
   wake();
 }
 
-ReplicatorThread::~ReplicatorThread() { stop(); }
+ReplicatorThread::~ReplicatorThread() {
+  stop();
+  close_descriptors();
+}
 
 void ReplicatorThread::signal() noexcept {
   if (signalled_.exchange(true, std::memory_order_seq_cst)) return;
   const uint64_t one = 1;
+  const int fd = wake_fd_.load();
   // The counter cannot overflow: it is written once per wake-up.
-  if (wake_fd_ >= 0) (void)!::write(wake_fd_, &one, sizeof one);
+  if (fd >= 0) (void)!::write(fd, &one, sizeof one);
 }
 
 Status ReplicatorThread::start_locked() {
   if (thread_.joinable()) return {};
   if (wake_fd_ < 0) wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd_ < 0) return unavailable("no descriptor for the replicator thread");
+  // A signal from before there was a descriptor reached nobody; the next one must.
+  signalled_.store(false);
   // Without inotify the slow verifier still finds every commit.
   if (events_fd_ < 0) events_fd_ = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   stopping_ = false;
@@ -72,13 +78,13 @@ void ReplicatorThread::stop() noexcept {
     signal();
     thread.join();
   }
-  if (wake_fd_ >= 0) ::close(std::exchange(wake_fd_, -1));
-  if (events_fd_ >= 0) ::close(std::exchange(events_fd_, -1));
 }
 
-void ReplicatorThread::forget_after_fork() noexcept {
+void ReplicatorThread::forget_after_fork() noexcept { close_descriptors(); }
+
+void ReplicatorThread::close_descriptors() noexcept {
   if (events_fd_ >= 0) ::close(std::exchange(events_fd_, -1));
-  if (wake_fd_ >= 0) ::close(std::exchange(wake_fd_, -1));
+  if (wake_fd_ >= 0) ::close(wake_fd_.exchange(-1));
 }
 
 void ReplicatorThread::run() noexcept {
@@ -124,26 +130,39 @@ void ReplicatorThread::drain_events() noexcept {
     for (ssize_t at = 0; at < n;) {
       const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
       at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
-      const auto it = slot_of_watch_.find(event->wd);
-      if (it == slot_of_watch_.end()) continue;
-      Slot& slot = *it->second;
-      const bool is_request = event->wd == slot.request_watch_;
-      if ((event->mask & IN_IGNORED) != 0) {
-        (is_request ? slot.request_watch_ : slot.watch_) = -1;
-        slot_of_watch_.erase(it);
-        continue;
-      }
-      if (is_request) {
-        slot.replicator_->note_requests();
-        continue;
-      }
-      // Deleting a file that is open shows as a change of its link count.
-      if ((event->mask & (IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)) != 0) {
-        slot.replicator_->note_files_moved();
-      } else {
-        slot.replicator_->note_file_event();
-      }
+      take_event(*event);
     }
+  }
+}
+
+void ReplicatorThread::take_event(const inotify_event& event) {
+  if ((event.mask & IN_Q_OVERFLOW) != 0) {
+    note_lost_events();
+    return;
+  }
+  const auto it = slot_of_watch_.find(event.wd);
+  if (it == slot_of_watch_.end()) return;
+  Slot& slot = *it->second;
+  const bool is_request = event.wd == slot.request_watch_;
+  if ((event.mask & IN_IGNORED) != 0) {
+    (is_request ? slot.request_watch_ : slot.watch_) = -1;
+    slot_of_watch_.erase(it);
+  } else if (is_request) {
+    slot.replicator_->note_requests();
+  } else if ((event.mask & (IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)) != 0) {
+    // Deleting a file that is open shows as a change of its link count.
+    slot.replicator_->note_files_moved();
+  } else {
+    slot.replicator_->note_file_event();
+  }
+}
+
+// The kernel dropped events: anything may have happened anywhere.
+void ReplicatorThread::note_lost_events() {
+  for (const auto& slot : slots_) {
+    slot->replicator_->note_file_event();
+    slot->replicator_->note_files_moved();
+    slot->replicator_->note_requests();
   }
 }
 
@@ -174,7 +193,21 @@ void ReplicatorThread::step_due(int64_t now_ms) {
     }
     step_slot(*slot);
   }
-  std::erase_if(slots_, [](const auto& slot) { return slot->replicator_->stopped(); });
+  std::erase_if(slots_, [this](const auto& slot) {
+    if (!slot->replicator_->stopped()) return false;
+    drop_watch(*slot, &slot->watch_);
+    drop_watch(*slot, &slot->request_watch_);
+    return true;
+  });
+}
+
+void ReplicatorThread::drop_watch(const Slot& slot, int* watch) noexcept {
+  const int number = std::exchange(*watch, -1);
+  const auto it = slot_of_watch_.find(number);
+  // A file has one number: a successor on the same database may have it by now.
+  if (it == slot_of_watch_.end() || it->second != &slot) return;
+  slot_of_watch_.erase(it);
+  (void)::inotify_rm_watch(events_fd_, number);
 }
 
 // True when the watch is new.
@@ -185,10 +218,7 @@ bool ReplicatorThread::watch(Slot& slot, const std::string& path, bool wanted, i
     slot_of_watch_[*watch] = &slot;
     return true;
   }
-  if (!wanted && *watch >= 0) {
-    slot_of_watch_.erase(*watch);
-    (void)::inotify_rm_watch(events_fd_, std::exchange(*watch, -1));
-  }
+  if (!wanted) drop_watch(slot, watch);
   return false;
 }
 

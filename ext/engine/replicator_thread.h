@@ -16,6 +16,8 @@
 #include "ext/base/clock.h"
 #include "ext/engine/replicator.h"
 
+struct inotify_event;
+
 namespace litestream {
 
 class ReplicatorThread {
@@ -47,6 +49,7 @@ class ReplicatorThread {
   // Starts the thread when needed. Unavailable without thread or descriptors.
   Status add(std::shared_ptr<Slot> slot, std::shared_ptr<Replicator> replicator);
   // Stops and joins the thread; replicators that were not stopped are simply no longer stepped.
+  // Their slots may be woken as long as this object lives; nobody hears it.
   void stop() noexcept;
   // In a forked child: closes the descriptors. The thread does not exist there; the object must
   // never be used or destroyed again.
@@ -60,8 +63,12 @@ class ReplicatorThread {
   void step_slot(Slot& slot) noexcept;
   void update_watch(Slot& slot);
   bool watch(Slot& slot, const std::string& path, bool wanted, int* watch);
+  void drop_watch(const Slot& slot, int* watch) noexcept;
+  void close_descriptors() noexcept;
   void drain_wake() noexcept;
   void drain_events() noexcept;
+  void take_event(const inotify_event& event);
+  void note_lost_events();
   int64_t next_due() const;
   void signal() noexcept;
 
@@ -71,8 +78,9 @@ class ReplicatorThread {
   std::thread thread_;                        // guarded by mutex_
   std::atomic<bool> stopping_{false};
   std::atomic<bool> signalled_{false};
-  int wake_fd_ = -1;  // set before the thread starts
-  int events_fd_ = -1;
+  // Hooks signal at any time, also while the thread starts or stops: open until the destructor.
+  std::atomic<int> wake_fd_{-1};
+  int events_fd_ = -1;                        // set before the thread starts
   std::vector<std::shared_ptr<Slot>> slots_;  // thread only
   std::unordered_map<int, Slot*> slot_of_watch_;
 };

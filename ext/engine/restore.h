@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 
+#include "ext/base/clock.h"
 #include "ext/base/file_system.h"
 #include "ext/base/status.h"
 #include "ext/engine/database_stream.h"
@@ -18,6 +19,15 @@
 
 namespace litestream {
 
+// A restored database that is not published yet.
+struct RestoredDatabase {
+  Txid txid;
+  int64_t created_at_ms = 0;
+  DatabaseShape shape;
+  Checksum checksum = 0;       // of the whole database
+  std::string temporary_path;  // complete and durable under this name
+};
+
 struct RestoreOptions {
   // Replace an existing output, and remove -wal, -shm and -journal files beside it. The caller has
   // made sure that no process has it open.
@@ -25,7 +35,14 @@ struct RestoreOptions {
   // Called with the path of the finished temporary file before it is published; an error stops the
   // restore. For PRAGMA integrity_check.
   std::function<Status(const std::string& temporary_path)> check;
+  // Called with page 1, which may be changed, before it is written.
+  std::function<void(MutableBytes page)> edit_page_one;
+  // Called after `check`; an error stops the restore.
+  std::function<Status(const RestoredDatabase& restored)> before_publish;
   StreamOptions stream;
+  // How long, all in all, a file is waited for that the store lists but does not hand out yet.
+  int64_t store_lag_ms = 0;
+  Sleeper* sleeper = &system_sleeper();
 };
 
 struct RestoreResult {

@@ -212,6 +212,12 @@ Status check_time_is_clear(const Files& all, const std::vector<RestorePoint>& al
                      format_rfc3339_ms(time_ms) + " asks for; use " + describe_point(chosen) +
                      (around.after ? " or " + describe_point(*around.after) : ""));
   }
+  // Compaction may have left a way past a point that is later than the time.
+  for (const RestorePoint& point : all_points) {
+    if (point.txid < chosen.txid && point.created_at_ms > time_ms) {
+      return ambiguous_time(time_ms, all_points);
+    }
+  }
   for (const LtxFileInfo& file : all) {
     if (file.max_txid <= chosen.txid || file.created_at_ms > time_ms) continue;
     // Raw files that retention has not reached yet, inside a range that is later than the time.

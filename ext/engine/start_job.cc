@@ -6,6 +6,7 @@
 #include "ext/base/log.h"
 #include "ext/engine/database_stream.h"
 #include "ext/engine/restore_plan.h"
+#include "ext/engine/start_replicas.h"
 #include "ext/ltx/checksum.h"
 #include "ext/ltx/contents.h"
 #include "ext/ltx/encoder.h"
@@ -17,12 +18,6 @@ namespace {
 
 constexpr int64_t kFreshMtimeNs = 2'000'000'000;
 constexpr int kDifferenceAcceleration = 4;
-
-Txid newest_of(const std::vector<LtxFileInfo>& files) {
-  Txid newest;
-  for (const LtxFileInfo& file : files) newest = std::max(newest, file.max_txid);
-  return newest;
-}
 
 // Page 1 without the fields of the header that every commit changes: what is left is the schema.
 std::vector<uint8_t> schema_page(Bytes page) {
@@ -64,7 +59,8 @@ class Starter {
   Status rebuild_sums();
   Result<bool> continues_in_wal();
   Result<bool> was_shut_down_cleanly();
-  Result<StartResult> first_contact();
+  Result<StartResult> go_on();
+  Status require_all_replicas() const;
   Result<StartResult> compare();
   Result<StartResult> fresh_snapshot(Txid txid);
   Status write_difference(SnapshotPages& pages, const std::vector<Pgno>& changed,
@@ -72,9 +68,15 @@ class Starter {
   Position position_at_mark(Txid txid) const;
   Status refuse_foreign(SnapshotPages& pages, const PageSums& now) const;
 
+  Status look_at_replicas();
+  LtxStore& base() const { return *in_.replicas[base_].store; }
+  ReplicaStart standing_of(size_t number, const StartResult& result);
+
   const StartInput& in_;
   const WalIndex index_;
-  std::vector<LtxFileInfo> remote_;
+  std::vector<Result<ReplicaFiles>> looked_;  // per replica
+  size_t base_ = 0;                           // the replica that reaches furthest
+  std::vector<LtxFileInfo> remote_;           // its files
   std::vector<LtxFileInfo> spooled_;
   std::optional<LocalState> state_;
   std::optional<PageSums> sums_;
@@ -85,19 +87,32 @@ class Starter {
   bool remote_damaged_ = false;  // its newest file cannot be read
 };
 
-// The whole-database checksum at which a file ends or from which it starts; 0 if it does not say.
-Result<ChainChecksum> chain_of(LtxStore& store, const LtxFileInfo& file) {
-  LS_ASSIGN_OR_RETURN(const auto reader, store.open(file));
-  LS_ASSIGN_OR_RETURN(const auto contents, read_ltx_contents(*reader));
-  return contents.header.chain;
+Status Starter::look_at_replicas() {
+  std::optional<size_t> base;
+  for (const StartReplica& replica : in_.replicas) {
+    looked_.push_back(look_at_replica(replica));
+    const auto& looked = looked_.back();
+    if (!looked.ok()) {
+      // What waiting does not cure, and another writer, is said at once.
+      const bool may_pass = looked.status().retryable();
+      if (!may_pass || looked.status().code() == StatusCode::kBusy) return looked.status();
+      continue;
+    }
+    if (!base || looked->newest > looked_[*base]->newest) base = looked_.size() - 1;
+  }
+  if (!base) return looked_.front().status();
+  base_ = *base;
+  remote_ = looked_[base_]->files;
+  remote_newest_ = looked_[base_]->newest;
+  remote_damaged_ = looked_[base_]->damaged;
+  return {};
 }
 
 Status Starter::look_around() {
-  LS_ASSIGN_OR_RETURN(remote_, list_all_levels(*in_.replica));
+  LS_RETURN_IF_ERROR(look_at_replicas());
   LS_ASSIGN_OR_RETURN(spooled_, in_.spool->list(0));
-  remote_newest_ = newest_of(remote_);
   auto state = load_state(*in_.fs, in_.state_path);
-  if (state.ok() && state->replica_url == in_.replica->url()) {
+  if (state.ok() && share_replica(state->replica_url, in_.replicas)) {
     state_ = std::move(state).value();
   } else if (state.ok() || remote_.empty()) {
     // The spool belongs to another replica, or to one that is gone: a snapshot will hold it all.
@@ -105,12 +120,7 @@ Status Starter::look_around() {
   }
   have_ = std::max(remote_newest_, newest_of(spooled_));
   if (state_) have_ = std::max(have_, state_->position.txid);
-  if (!remote_.empty()) return check_remote_end();
-  LS_ASSIGN_OR_RETURN(const auto generations, in_.replica->list_generations());
-  if (generations.empty()) return {};
-  return invalid_argument(in_.replica->url() +
-                          " holds a backup of the layout before 0.5 (generations/): give this "
-                          "database a replica folder of its own");
+  return remote_.empty() ? Status() : check_remote_end();
 }
 
 // What the local folder says the database was at `txid`; 0 if it does not say.
@@ -128,19 +138,12 @@ Result<Checksum> Starter::local_checksum_at(Txid txid) {
 // The newest file of the replica against what we believe to have put there. An older image of this
 // disk, or a second copy of it, continues under the same numbers with other content.
 Status Starter::check_remote_end() {
-  const auto newest = std::find_if(remote_.begin(), remote_.end(), [&](const LtxFileInfo& file) {
-    return file.max_txid == remote_newest_;
-  });
-  const auto chain = chain_of(*in_.replica, *newest);
-  if (!chain.ok()) {
-    remote_damaged_ = chain.status().code() == StatusCode::kCorrupt;
-    return remote_damaged_ ? Status() : chain.status();
-  }
+  const Checksum end = looked_[base_]->end_checksum;
   LS_ASSIGN_OR_RETURN(const Checksum local, local_checksum_at(remote_newest_));
-  if (!chain->known || local == 0 || local == chain->after) return {};
+  if (end == 0 || local == 0 || local == end) return {};
   diverged_ = true;
   log_message(LogLevel::kWarning,
-              "litestream: " + in_.database_path + ": " + in_.replica->url() +
+              "litestream: " + in_.database_path + ": " + base().url() +
                   " holds another database under TXID " + format_txid(remote_newest_) +
                   " than this one had; the difference follows under a new TXID");
   return drop_spool();
@@ -171,7 +174,7 @@ Status Starter::find_sums() {
       for (const LtxFileInfo& file : remote_) {
         if (file.level == 0) level_0.push_back(file);
       }
-      rolled = roll_forward(&sums, *in_.replica, level_0, in_.cancel);
+      rolled = roll_forward(&sums, base(), level_0, in_.cancel);
     }
     if (rolled.code() == StatusCode::kCancelled) return rolled;
     if (rolled.ok() && sums.txid() == have_) {
@@ -189,7 +192,7 @@ Status Starter::rebuild_sums() {
   SumSink sink;
   StreamOptions options;
   options.cancelled = in_.cancel;
-  const auto streamed = stream_database(*in_.replica, *plan, sink, options);
+  const auto streamed = stream_database(base(), *plan, sink, options);
   if (streamed.status().code() == StatusCode::kCancelled || streamed.status().retryable()) {
     return streamed.status();
   }
@@ -247,17 +250,27 @@ Result<StartResult> Starter::fresh_snapshot(Txid txid) {
   LS_ASSIGN_OR_RETURN(result.sums, sum_pages(pages, in_.cancel));
   result.sums.set_txid(txid);
   LS_ASSIGN_OR_RETURN(const auto written,
-                      write_snapshot(pages, *in_.replica, txid, in_.marked_at_ms,
+                      write_snapshot(pages, base(), txid, in_.marked_at_ms,
                                      result.sums.database_checksum(), in_.cancel));
   result.position = position_at_mark(written.max_txid);
-  result.replica_txid = txid;
+  looked_[base_]->files.push_back(written);
+  looked_[base_]->newest = txid;
+  looked_[base_]->end_checksum = result.sums.database_checksum();
+  looked_[base_]->damaged = false;
+  // Killed from here on, the next start knows that this replica is this database's.
+  LocalState state;
+  state.position = result.position;
+  state.page_size_bytes = result.sums.page_size_bytes();
+  state.database_checksum = result.sums.database_checksum();
+  state.replica_url = replica_urls(in_.replicas);
+  (void)save_state(*in_.fs, in_.state_path, state).ok();
   result.how = "snapshot " + format_txid(txid);
   return result;
 }
 
 Status Starter::refuse_foreign(SnapshotPages& pages, const PageSums& now) const {
   if (sums_->page_size_bytes() != now.page_size_bytes()) {
-    return invalid_argument(in_.replica->url() + " holds a database with pages of " +
+    return invalid_argument(base().url() + " holds a database with pages of " +
                             std::to_string(sums_->page_size_bytes()) + " bytes, " +
                             in_.database_path + " has " + std::to_string(now.page_size_bytes()) +
                             ": give this database a replica folder of its own");
@@ -270,8 +283,7 @@ Status Starter::refuse_foreign(SnapshotPages& pages, const PageSums& now) const 
   std::vector<uint8_t> page(now.page_size_bytes());
   LS_RETURN_IF_ERROR(pages.read_page(1, page));
   if (schema_page(page) == remote_schema_) return {};
-  return invalid_argument(in_.replica->url() +
-                          " holds another database (no page is the same as in " +
+  return invalid_argument(base().url() + " holds another database (no page is the same as in " +
                           in_.database_path + "): give this database a replica folder of its own");
 }
 
@@ -316,37 +328,64 @@ Result<StartResult> Starter::compare() {
   return result;
 }
 
-Result<StartResult> Starter::run() {
-  LS_RETURN_IF_ERROR(in_.replica->check_writable());
-  LS_RETURN_IF_ERROR(look_around());
-  if (have_ == Txid{}) {
-    LS_ASSIGN_OR_RETURN(auto first, fresh_snapshot(Txid{1}));
-    first.how = "first snapshot";
-    return first;
+// Whether a replica can go on from where it is to the position.
+ReplicaStart Starter::standing_of(size_t number, const StartResult& result) {
+  ReplicaStart out;
+  if (!looked_[number].ok()) {
+    out.reached = looked_[number].status();
+    return out;
   }
-  LS_RETURN_IF_ERROR(find_sums());
-  if (!sums_) return fresh_snapshot(have_.next());
+  const ReplicaFiles& looked = *looked_[number];
+  out = standing(looked, spooled_, result.position.txid);
+  if (out.needs_snapshot || number == base_ || looked.end_checksum == 0) return out;
+  Checksum local = 0;
+  if (looked.newest == result.position.txid) {
+    local = result.sums.database_checksum();
+  } else if (const auto known = local_checksum_at(looked.newest); known.ok()) {
+    local = *known;
+  }
+  if (local == 0 || local == looked.end_checksum) return out;
+  out.needs_snapshot = true;
+  out.why = "it holds another database under TXID " + format_txid(looked.newest);
+  return out;
+}
+
+Result<StartResult> Starter::run() {
+  LS_RETURN_IF_ERROR(look_around());
   StartResult result;
+  if (have_ == Txid{}) {
+    LS_RETURN_IF_ERROR(require_all_replicas());
+    LS_ASSIGN_OR_RETURN(result, fresh_snapshot(Txid{1}));
+    result.how = "first snapshot";
+  } else {
+    LS_RETURN_IF_ERROR(find_sums());
+    if (!sums_) LS_RETURN_IF_ERROR(require_all_replicas());
+    LS_ASSIGN_OR_RETURN(result, sums_ ? go_on() : fresh_snapshot(have_.next()));
+  }
+  LS_ASSIGN_OR_RETURN(spooled_, in_.spool->list(0));
+  for (size_t i = 0; i < looked_.size(); ++i) result.replicas.push_back(standing_of(i, result));
+  return result;
+}
+
+Status Starter::require_all_replicas() const {
+  for (const auto& looked : looked_) {
+    if (!looked.ok() && !in_.may_leave_out) return looked.status();
+  }
+  return {};
+}
+
+Result<StartResult> Starter::go_on() {
   LS_ASSIGN_OR_RETURN(const bool continues, continues_in_wal());
   LS_ASSIGN_OR_RETURN(const bool clean, was_shut_down_cleanly());
-  if (continues || clean) {
-    result.position = state_->position;
-    if (!continues) result.position.wal_known = false;
-    result.sums = std::move(*sums_);
-    result.how = continues ? "continued in the WAL" : "continued after a clean shutdown";
-  } else {
-    LS_ASSIGN_OR_RETURN(result, compare());
+  if (!continues && !clean) {
+    LS_RETURN_IF_ERROR(require_all_replicas());
+    return compare();
   }
-  result.replica_txid = remote_newest_;
-  // The upload continues the replica only if no TXID between is missing from the spool.
-  LS_ASSIGN_OR_RETURN(spooled_, in_.spool->list(0));
-  Txid reached = remote_newest_;
-  for (const LtxFileInfo& file : spooled_) {
-    if (file.min_txid <= reached.next()) reached = std::max(reached, file.max_txid);
-  }
-  const bool restorable =
-      !remote_.empty() && plan_restore(remote_, RestoreTarget::at_txid(remote_newest_)).ok();
-  result.needs_snapshot = !restorable || remote_damaged_ || reached < result.position.txid;
+  StartResult result;
+  result.position = state_->position;
+  if (!continues) result.position.wal_known = false;
+  result.sums = std::move(*sums_);
+  result.how = continues ? "continued in the WAL" : "continued after a clean shutdown";
   return result;
 }
 

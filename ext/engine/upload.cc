@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ext/base/limits.h"
+#include "ext/engine/start_replicas.h"
 #include "ext/ltx/decoder.h"
 
 namespace litestream {
@@ -36,24 +37,49 @@ Status replace_if_damaged(LtxStore& store, const LtxFileInfo& file,
   return write();
 }
 
-Status upload_spool(LtxStore& spool, LtxStore& replica, Txid* replica_newest, Txid covered,
-                    bool* gap, const CancelCheck& cancel) {
+namespace {
+
+// Whether `file` can follow what is there; sets run->gap if not.
+Status check_base(LtxStore& spool, const LtxFileInfo& file, UploadRun* run, ChainChecksum* chain) {
+  const Txid reached = std::max(run->uploaded, run->covered);
+  if (file.min_txid > reached.next()) {
+    run->gap = "TXIDs " + format_txid(reached.next()) + " to " +
+               format_txid(Txid{file.min_txid.value - 1}) + " are not in the spool";
+    return not_found(run->gap + "; a new snapshot replaces them");
+  }
+  LS_ASSIGN_OR_RETURN(*chain, chain_of(spool, file));
+  const bool follows = file.min_txid == run->uploaded.next();
+  if (!follows || run->end_checksum == 0 || !chain->known || chain->before == run->end_checksum) {
+    return {};
+  }
+  run->gap = "TXID " + format_txid(file.min_txid) +
+             " was made for another database than the replica holds under " +
+             format_txid(run->uploaded);
+  return not_found(run->gap + "; a new snapshot leads on");
+}
+
+}  // namespace
+
+Status upload_spool(LtxStore& spool, LtxStore& replica, UploadRun* run) {
   LS_ASSIGN_OR_RETURN(const auto files, spool.list(0));
   for (const LtxFileInfo& file : files) {
-    if (file.max_txid <= *replica_newest) continue;
-    const Txid reached = std::max(*replica_newest, covered);
-    if (file.min_txid > reached.next()) {
-      *gap = true;
-      return not_found("TXIDs " + format_txid(reached.next()) + " to " +
-                       format_txid(Txid{file.min_txid.value - 1}) +
-                       " are not in the spool; a new snapshot replaces them");
-    }
-    const Status copied = copy_file(spool, file, replica, cancel);
+    if (file.max_txid <= run->uploaded) continue;
+    if (run->file_count >= run->file_count_max) return {};
+    ChainChecksum chain;
+    LS_RETURN_IF_ERROR(check_base(spool, file, run, &chain));
+    if (run->lease != nullptr) LS_RETURN_IF_ERROR(run->lease->ensure());
+    const Status copied = copy_file(spool, file, replica, run->cancel);
     if (copied.code() == StatusCode::kAlreadyExists) {
       return position_mismatch("another writer uses " + replica.url() + ": " + copied.message());
     }
     if (!copied.ok()) return copied.with_context("upload " + replica.path_of(file));
-    *replica_newest = file.max_txid;
+    // Written after the lease had run out, it may stand beside another writer's.
+    if (run->lease != nullptr) LS_RETURN_IF_ERROR(run->lease->confirm());
+    run->uploaded = file.max_txid;
+    ++run->file_count;
+    run->byte_count += file.size_bytes;
+    run->end_checksum = chain.known ? chain.after : Checksum{0};
+    if (run->on_file) run->on_file(run->uploaded);
   }
   return {};
 }

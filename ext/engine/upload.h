@@ -2,6 +2,10 @@
 // Threading: free functions; the caller runs one upload per replica at a time.
 #pragma once
 
+#include <functional>
+#include <string>
+
+#include "ext/engine/lease.h"
 #include "ext/engine/snapshot_pages.h"
 #include "ext/store/ltx_store.h"
 
@@ -10,12 +14,23 @@ namespace litestream {
 // Byte for byte. AlreadyExists: the target has other content under that name.
 Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const CancelCheck& cancel);
 
-// Copies every spooled file beyond `replica_newest`. Updates it after each file, also when an error
-// ends the run. PositionMismatch: another writer uses the replica.
-// `covered`: what the replica can restore besides, by a snapshot. `*gap`: the spool misses files
-// between that and the next one, so only a snapshot leads on.
-Status upload_spool(LtxStore& spool, LtxStore& replica, Txid* replica_newest, Txid covered,
-                    bool* gap, const CancelCheck& cancel);
+// One run of uploads to one replica: what the caller knows, and what came of it.
+struct UploadRun {
+  Txid uploaded;              // newest L0 file there; moves with every file, also before an error
+  Checksum end_checksum = 0;  // of the database at `uploaded`; 0: not known
+  Txid covered;               // what the replica can restore besides, by a snapshot
+  LeaseKeeper* lease = nullptr;  // may be null
+  CancelCheck cancel;
+  std::function<void(Txid reached)> on_file;  // after each file that is durable there; may be empty
+  uint64_t file_count_max = UINT64_MAX;       // then the run ends; more is left for the next
+  uint64_t file_count = 0, byte_count = 0;    // uploaded
+  std::string gap;  // not empty: only a snapshot leads on, because of this
+};
+
+// Copies every spooled file beyond `run->uploaded`, each under the lease. NotFound with `run->gap`:
+// the spool misses files, or its next one was made for another database than the replica holds
+// (nothing of it is uploaded then). PositionMismatch: another writer uses the replica.
+Status upload_spool(LtxStore& spool, LtxStore& replica, UploadRun* run);
 
 // Runs `write`, a create-only write of `file`. If the name is taken, the file that is there serves
 // when it is sound, and is removed and written again when it is damaged.

@@ -1,11 +1,17 @@
 #include "ext/engine/verify.h"
 
 #include <algorithm>
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 
+#include "ext/base/limits.h"
+#include "ext/engine/plan_times.h"
 #include "ext/engine/restore_plan.h"
+#include "ext/engine/stream_state.h"
+#include "ext/engine/worker_gang.h"
 #include "ext/ltx/decoder.h"
 
 namespace litestream {
@@ -18,14 +24,72 @@ struct State {
   std::string path;       // of the file that says so
 };
 
+// Reads files whole, several at a time.
+class ReadWork final : public GangWork {
+ public:
+  ReadWork(LtxStore& store, std::vector<LtxFileInfo> files)
+      : store_(store), files_(std::move(files)), summaries_(files_.size(), LtxSummary{}) {}
+
+  void work(int) override {
+    while (true) {
+      const size_t index = next_++;
+      if (index >= files_.size() || !check().ok()) return;
+      summaries_[index] = read(files_[index]);
+      done_bytes_ += files_[index].size_bytes;
+    }
+  }
+  void stop() override { stopped_ = true; }
+  uint64_t done_bytes() const { return done_bytes_; }
+  void set_poll(std::function<Status()> poll) { poll_ = std::move(poll); }
+  Status polled() const { return polled_; }
+  const std::vector<LtxFileInfo>& files() const { return files_; }
+  const Result<LtxSummary>& summary(size_t index) const { return summaries_[index]; }
+
+ private:
+  // Without workers the calling thread asks the caller itself.
+  Status check() {
+    if (stopped_) return cancelled("stopped");
+    if (poll_ && polled_.ok()) polled_ = poll_();
+    return polled_;
+  }
+  Result<LtxSummary> read(const LtxFileInfo& info);
+
+  LtxStore& store_;
+  const std::vector<LtxFileInfo> files_;
+  std::vector<Result<LtxSummary>> summaries_;
+  std::atomic<size_t> next_{0};
+  std::atomic<uint64_t> done_bytes_{0};
+  std::atomic<bool> stopped_{false};
+  std::function<Status()> poll_;
+  Status polled_;
+};
+
+Result<LtxSummary> ReadWork::read(const LtxFileInfo& info) {
+  PlanFile file;
+  LS_RETURN_IF_ERROR(open_plan_file(store_, info, false, &file));
+  LS_ASSIGN_OR_RETURN(const auto decoder, LtxDecoder::open(file.reader(), kCopyChunkBytes));
+  while (true) {
+    LS_RETURN_IF_ERROR(check());
+    LS_ASSIGN_OR_RETURN(const auto page, decoder->next());
+    if (!page) break;
+  }
+  const LtxHeader& header = decoder->header();
+  if (header.min_txid != info.min_txid || header.max_txid != info.max_txid) {
+    return corrupt("the header says " + format_txid(header.min_txid) + ".." +
+                   format_txid(header.max_txid) + ", unlike the file name");
+  }
+  return LtxSummary{header, decoder->trailer(), decoder->page_count(), decoder->size_bytes(),
+                    decoder->database_checksum()};
+}
+
 class Verifier {
  public:
   Verifier(LtxStore& store, const StreamOptions& options) : store_(store), options_(options) {}
   Result<VerifyReport> run();
 
  private:
-  Status check_file(const LtxFileInfo& info);
-  Result<LtxSummary> read_file(const LtxFileInfo& info);
+  Status read_files(const std::shared_ptr<ReadWork>& work);
+  Status check_file(const LtxFileInfo& info, const Result<LtxSummary>& summary);
   Result<bool> is_listed(const LtxFileInfo& info);
   void note_end(const LtxFileInfo& info, const LtxSummary& summary);
   void check_starts();
@@ -43,23 +107,6 @@ class Verifier {
 
 void Verifier::add_error(std::string text) {
   if (++error_count_ < kVerifyErrorsMax) report_.errors.push_back(std::move(text));
-}
-
-Result<LtxSummary> Verifier::read_file(const LtxFileInfo& info) {
-  LS_ASSIGN_OR_RETURN(const auto reader, store_.open(info));
-  LS_ASSIGN_OR_RETURN(const auto decoder, LtxDecoder::open(*reader));
-  while (true) {
-    if (options_.cancelled && options_.cancelled()) return cancelled("interrupted");
-    LS_ASSIGN_OR_RETURN(const auto page, decoder->next());
-    if (!page) break;
-  }
-  const LtxHeader& header = decoder->header();
-  if (header.min_txid != info.min_txid || header.max_txid != info.max_txid) {
-    return corrupt("the header says " + format_txid(header.min_txid) + ".." +
-                   format_txid(header.max_txid) + ", unlike the file name");
-  }
-  return LtxSummary{header, decoder->trailer(), decoder->page_count(), decoder->size_bytes(),
-                    decoder->database_checksum()};
 }
 
 Result<bool> Verifier::is_listed(const LtxFileInfo& info) {
@@ -112,8 +159,7 @@ void Verifier::check_reach() {
   if (!plan.ok()) add_error(plan.status().message());
 }
 
-Status Verifier::check_file(const LtxFileInfo& info) {
-  const auto summary = read_file(info);
+Status Verifier::check_file(const LtxFileInfo& info, const Result<LtxSummary>& summary) {
   if (summary.ok()) {
     ++report_.file_count;
     note_end(info, *summary);
@@ -132,15 +178,32 @@ Status Verifier::check_file(const LtxFileInfo& info) {
   return {};
 }
 
-Result<VerifyReport> Verifier::run() {
-  LS_ASSIGN_OR_RETURN(files_, list_all_levels(store_));
+Status Verifier::read_files(const std::shared_ptr<ReadWork>& work) {
   uint64_t total_bytes = 0;
   for (const LtxFileInfo& info : files_) total_bytes += info.size_bytes;
-  uint64_t done_bytes = 0;
-  for (const LtxFileInfo& info : files_) {
-    LS_RETURN_IF_ERROR(check_file(info));
-    done_bytes += info.size_bytes;
-    if (options_.progress) options_.progress(done_bytes, total_bytes);
+  GangOptions gang;
+  gang.worker_count = options_.parallelism;
+  gang.owned_store = options_.owned_store;
+  gang.poll = [&]() -> Status {
+    if (options_.cancelled && options_.cancelled()) return cancelled("interrupted");
+    if (options_.progress) {
+      options_.progress(std::min<uint64_t>(work->done_bytes(), total_bytes), total_bytes);
+    }
+    return {};
+  };
+  if (gang.worker_count <= 1) work->set_poll(gang.poll);
+  LS_RETURN_IF_ERROR(run_gang(work, gang));
+  work->set_poll(nullptr);
+  LS_RETURN_IF_ERROR(work->polled());
+  return gang.poll();
+}
+
+Result<VerifyReport> Verifier::run() {
+  LS_ASSIGN_OR_RETURN(files_, list_watched(store_, options_));
+  const auto work = std::make_shared<ReadWork>(store_, files_);
+  LS_RETURN_IF_ERROR(read_files(work));
+  for (size_t i = 0; i < files_.size(); ++i) {
+    LS_RETURN_IF_ERROR(check_file(files_[i], work->summary(i)));
   }
   check_starts();
   check_reach();

@@ -26,7 +26,8 @@ struct VerifyReport {
 // far as chain checksums are known, on the database there. A replica without files is an error in
 // the report. A file that vanishes meanwhile is left out if its level no longer lists it.
 // At most kVerifyErrorsMax errors are kept, the last of them saying how many more there are.
-// Cancelled; else only errors of listing, Unavailable and Io of the store.
+// options.parallelism files are read at a time. Cancelled; else only errors of listing, Unavailable
+// and Io of the store.
 Result<VerifyReport> verify_replica(LtxStore& store, const StreamOptions& options);
 
 }  // namespace litestream

@@ -7,6 +7,7 @@
 #include "ext/base/limits.h"
 #include "ext/ltx/file_name.h"
 #include "ext/store/store_factory.h"
+#include "ext/store/v3_layout.h"
 
 namespace litestream {
 namespace {
@@ -101,27 +102,6 @@ class FileWriter final : public LtxWriter {
   const int64_t created_at_ms_;
   const std::unique_ptr<DurableFile> file_;
 };
-
-bool is_lower_hex(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-// "<index>.snapshot.lz4"
-bool is_v03_snapshot_name(std::string_view name) {
-  constexpr std::string_view kSuffix = ".snapshot.lz4";
-  if (!name.ends_with(kSuffix)) return false;
-  name.remove_suffix(kSuffix.size());
-  return name.size() == 8 && is_lower_hex(name);
-}
-
-// "<index>_<offset>.wal.lz4"
-bool is_v03_wal_name(std::string_view name) {
-  constexpr std::string_view kSuffix = ".wal.lz4";
-  if (!name.ends_with(kSuffix)) return false;
-  name.remove_suffix(kSuffix.size());
-  return name.size() >= 17 && name[8] == '_' && is_lower_hex(name.substr(0, 8)) &&
-         is_lower_hex(name.substr(9));
-}
 
 Result<std::vector<DirectoryEntry>> list_if_present(FileSystem& fs, const std::string& path) {
   auto entries = fs.list_directory(path);
@@ -267,43 +247,58 @@ Result<std::vector<LtxFileInfo>> FileStore::remove(std::span<const LtxFileInfo> 
   return remaining;
 }
 
-Result<GenerationInfo> FileStore::read_generation(const std::string& name) {
-  GenerationInfo info;
-  info.generation = name;
-  const auto count = [&](const std::string& folder, bool (*is_ours)(std::string_view),
-                         int64_t* counter) -> Status {
-    const std::string directory = root_ + "/generations/" + name + "/" + folder;
-    LS_ASSIGN_OR_RETURN(const auto entries, list_if_present(fs_, directory));
-    for (const DirectoryEntry& entry : entries) {
-      if (entry.is_directory || !is_ours(entry.name)) continue;
-      LS_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(path_join(directory, entry.name)));
-      const bool is_first = info.snapshot_count + info.wal_segment_count == 0;
-      info.created_at_ms = is_first ? stat.mtime_ms : std::min(info.created_at_ms, stat.mtime_ms);
-      info.updated_at_ms = is_first ? stat.mtime_ms : std::max(info.updated_at_ms, stat.mtime_ms);
-      ++*counter;
-    }
-    return {};
-  };
-  LS_RETURN_IF_ERROR(count("snapshots", is_v03_snapshot_name, &info.snapshot_count));
-  LS_RETURN_IF_ERROR(count("wal", is_v03_wal_name, &info.wal_segment_count));
-  return info;
+Status FileStore::list_v3_folder(const std::string& generation, bool is_snapshot,
+                                 std::vector<V3File>* files) {
+  const std::string directory = path_join(root_, v3_folder(generation, is_snapshot));
+  LS_ASSIGN_OR_RETURN(const auto entries, list_if_present(fs_, directory));
+  for (const DirectoryEntry& entry : entries) {
+    auto file = parse_v3_name(generation, is_snapshot, entry.name);
+    if (entry.is_directory || !file.has_value()) continue;
+    const auto stat = fs_.stat(path_join(directory, entry.name));
+    // Removed by the old program's retention since the folder was read.
+    if (!stat.ok() && stat.status().code() == StatusCode::kNotFound) continue;
+    if (!stat.ok()) return stat.status();
+    if (!stat->is_regular) continue;
+    file->size_bytes = stat->size_bytes;
+    file->created_at_ms = stat->mtime_ms;
+    files->push_back(std::move(*file));
+  }
+  return {};
+}
+
+Result<std::vector<V3File>> FileStore::list_v3(const std::string& generation) {
+  if (!is_v3_generation(generation)) {
+    return invalid_argument("a v0.3 generation is 16 lower-case hex digits");
+  }
+  std::vector<V3File> files;
+  LS_RETURN_IF_ERROR(list_v3_folder(generation, true, &files));
+  LS_RETURN_IF_ERROR(list_v3_folder(generation, false, &files));
+  sort_v3_files(&files);
+  return files;
+}
+
+Result<std::unique_ptr<RandomReader>> FileStore::open_v3(const V3File& file) {
+  if (!is_v3_generation(file.generation) ||
+      !parse_v3_name(file.generation, file.is_snapshot, file.name).has_value()) {
+    return invalid_argument("not a file of a v0.3 backup");
+  }
+  const std::string directory = path_join(root_, v3_folder(file.generation, file.is_snapshot));
+  std::unique_ptr<RandomReader> reader =
+      std::make_unique<LazyReader>(fs_, path_join(directory, file.name));
+  return reader;
 }
 
 Result<std::vector<GenerationInfo>> FileStore::list_generations() {
   LS_ASSIGN_OR_RETURN(const auto entries, list_if_present(fs_, root_ + "/generations"));
   std::vector<GenerationInfo> generations;
   for (const DirectoryEntry& entry : entries) {
-    if (!entry.is_directory || entry.name.size() != 16 || !is_lower_hex(entry.name)) continue;
-    LS_ASSIGN_OR_RETURN(GenerationInfo info, read_generation(entry.name));
-    generations.push_back(std::move(info));
+    if (!entry.is_directory || !is_v3_generation(entry.name)) continue;
+    LS_ASSIGN_OR_RETURN(const auto files, list_v3(entry.name));
+    generations.push_back(summarize_generation(entry.name, files));
   }
   std::sort(generations.begin(), generations.end(),
             [](const auto& a, const auto& b) { return a.generation < b.generation; });
   return generations;
-}
-
-Result<Lease> FileStore::acquire_lease(const LeaseRequest&) {
-  return unsupported("file replicas have no lease; names that can be taken only once fence them");
 }
 
 }  // namespace litestream

@@ -38,13 +38,15 @@ class FileStore final : public LtxStore {
   Result<std::unique_ptr<LtxWriter>> create(const LtxFileInfo& file) override;
   Result<std::vector<LtxFileInfo>> remove(std::span<const LtxFileInfo> files, Status* why) override;
   Result<std::vector<GenerationInfo>> list_generations() override;
-  Result<Lease> acquire_lease(const LeaseRequest& request) override;
+  Result<std::vector<V3File>> list_v3(const std::string& generation) override;
+  Result<std::unique_ptr<RandomReader>> open_v3(const V3File& file) override;
   std::string path_of(const LtxFileInfo& file) const override;
 
  private:
   std::string level_directory(int level) const;
   Status create_level_directory(int level);
-  Result<GenerationInfo> read_generation(const std::string& name);
+  Status list_v3_folder(const std::string& generation, bool is_snapshot,
+                        std::vector<V3File>* files);
   void remove_old_temporary_files(int64_t now_ns);
 
   FileSystem& fs_;

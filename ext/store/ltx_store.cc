@@ -4,6 +4,14 @@
 
 namespace litestream {
 
+Result<std::vector<V3File>> LtxStore::list_v3(const std::string&) {
+  return unsupported("v0.3 backups are not read from a replica of type " + type());
+}
+
+Result<std::unique_ptr<RandomReader>> LtxStore::open_v3(const V3File&) {
+  return unsupported("v0.3 backups are not read from a replica of type " + type());
+}
+
 Result<std::vector<LtxFileInfo>> list_all_levels(LtxStore& store) {
   // Lower levels before higher ones: a file that compaction takes away from a level while we list
   // is then met again in the level it went to.
