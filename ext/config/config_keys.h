@@ -8,11 +8,22 @@
 
 namespace litestream {
 
-enum class KeyScope { kTop, kDatabase, kReplica, kLogging, kOptionsJson };
+enum class KeyScope {
+  kTop,
+  kDatabase,
+  kReplica,
+  kLogging,
+  kSocket,
+  kSnapshot,
+  kRetention,
+  kValidation,
+  kLevel,
+  kOptionsJson,
+};
 
-// Ok for a key that this build reads at this place. Unsupported for a key of Litestream's, or of
-// ours, that it does not read yet; InvalidArgument for a key that is unknown, with the nearest
-// known one, or that belongs elsewhere.
+// Ok for a key that is read at this place. Unsupported, with the reason, for a key of Litestream's
+// that is refused; InvalidArgument for a key that is unknown, with the nearest known one, or that
+// belongs elsewhere.
 Status check_key(KeyScope scope, std::string_view key);
 
 }  // namespace litestream

@@ -1,69 +1,21 @@
 #include "ext/config/config_values.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "ext/base/limits.h"
 #include "ext/config/durations.h"
+#include "ext/config/sizes.h"
+#include "ext/config/url.h"
 
 namespace litestream {
 namespace {
 
-struct NumberKey {
-  std::string_view key;
-  int64_t DatabaseOptions::*value;
-  bool is_duration;  // milliseconds; else a count
-};
-
-constexpr NumberKey kNumberKeys[] = {
-    {"sync-interval", &DatabaseOptions::sync_interval_ms, true},
-    {"checkpoint-interval", &DatabaseOptions::checkpoint_interval_ms, true},
-    {"min-checkpoint-page-count", &DatabaseOptions::min_checkpoint_page_count, false},
-    {"truncate-page-n", &DatabaseOptions::truncate_page_n, false},
-    {"commit-timeout", &DatabaseOptions::commit_timeout_ms, true},
-    {"linger", &DatabaseOptions::linger_ms, true},
-    {"shutdown-sync-timeout", &DatabaseOptions::shutdown_sync_timeout_ms, true},
-};
-
-const NumberKey* find_number_key(std::string_view key) {
-  for (const NumberKey& candidate : kNumberKeys) {
-    if (candidate.key == key) return &candidate;
-  }
-  return nullptr;
-}
-
 constexpr size_t kNumberBytesMax = 64;
-constexpr std::string_view kDurabilityKey = "durability";
+constexpr size_t kListItemsMax = 100;
 
-Result<int64_t> read_duration(const ConfigSource& source, const DocumentNode& value) {
-  LS_ASSIGN_OR_RETURN(const std::string text, read_text(source, value, kNumberBytesMax));
-  auto duration_ms = parse_duration_ms(text);
-  if (!duration_ms.ok()) {
-    return source.at(value.line, duration_ms.status().with_context("key '" + value.key + "'"));
-  }
-  return duration_ms;
-}
-
-Result<int64_t> read_count(const ConfigSource& source, const DocumentNode& value) {
-  LS_ASSIGN_OR_RETURN(const std::string text, read_text(source, value, kNumberBytesMax));
-  int64_t count = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, fault] = std::from_chars(text.data(), end, count);
-  if (value.quoted || stop != end || fault != std::errc()) {
-    return source.key_error(value, "must be a whole number without quotes");
-  }
-  return count;
-}
-
-Status read_durability(const ConfigSource& source, const DocumentNode& value,
-                       DatabaseOptions* options) {
-  LS_ASSIGN_OR_RETURN(const std::string text, read_text(source, value, kNumberBytesMax));
-  if (text == "async") {
-    options->durability = Durability::kAsync;
-  } else if (text == "replica") {
-    options->durability = Durability::kReplica;
-  } else {
-    return source.key_error(value, "must be async or replica");
-  }
-  return {};
+bool is_nested(const DocumentNode& value) {
+  return value.kind == DocumentNode::Kind::kMap || value.kind == DocumentNode::Kind::kSequence;
 }
 
 }  // namespace
@@ -83,14 +35,12 @@ Status ConfigSource::key_error(const DocumentNode& value, const std::string& why
 
 Result<std::string> read_text(const ConfigSource& source, const DocumentNode& value,
                               size_t size_bytes_max) {
-  const bool is_nested =
-      value.kind == DocumentNode::Kind::kMap || value.kind == DocumentNode::Kind::kSequence;
-  if (is_nested) return source.key_error(value, "must be a single value");
+  if (is_nested(value)) return source.key_error(value, "must be a single value");
   if (value.kind == DocumentNode::Kind::kNull || value.scalar.empty()) {
     std::string why = "is empty";
-    for (const ExpandedText::Unset& unset : source.unset) {
-      if (unset.line != value.key_line) continue;
-      why += " (environment variable " + unset.name + " is not set)";
+    for (const ExpandedText::Variable& variable : source.variables) {
+      if (variable.is_set || variable.line != value.key_line) continue;
+      why += " (environment variable " + variable.name + " is not set)";
       break;
     }
     return source.key_error(value, why);
@@ -104,6 +54,71 @@ Result<std::string> read_text(const ConfigSource& source, const DocumentNode& va
   return value.scalar;
 }
 
+Result<int64_t> read_duration_ms(const ConfigSource& source, const DocumentNode& value) {
+  LS_ASSIGN_OR_RETURN(const std::string text, read_text(source, value, kNumberBytesMax));
+  return source.at_key(value, parse_duration_ms(text));
+}
+
+Result<int64_t> read_size_bytes(const ConfigSource& source, const DocumentNode& value) {
+  LS_ASSIGN_OR_RETURN(const std::string text, read_text(source, value, kNumberBytesMax));
+  return source.at_key(value, parse_size_bytes(text));
+}
+
+Result<int64_t> read_count(const ConfigSource& source, const DocumentNode& value) {
+  LS_ASSIGN_OR_RETURN(const std::string text, read_text(source, value, kNumberBytesMax));
+  int64_t count = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, fault] = std::from_chars(text.data(), end, count);
+  if (value.quoted || stop != end || fault != std::errc()) {
+    return source.key_error(value, "must be a whole number without quotes");
+  }
+  return count;
+}
+
+Result<bool> read_switch(const ConfigSource& source, const DocumentNode& value) {
+  LS_ASSIGN_OR_RETURN(std::string text, read_text(source, value, kNumberBytesMax));
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  if (!value.quoted && (text == "true" || text == "yes" || text == "on")) return true;
+  if (!value.quoted && (text == "false" || text == "no" || text == "off")) return false;
+  return source.key_error(value, "must be true or false without quotes");
+}
+
+Result<std::vector<std::string>> read_list(const ConfigSource& source, const DocumentNode& value,
+                                           size_t size_bytes_max) {
+  std::vector<std::string> texts;
+  if (value.kind != DocumentNode::Kind::kSequence) {
+    LS_ASSIGN_OR_RETURN(std::string text, read_text(source, value, size_bytes_max));
+    texts.push_back(std::move(text));
+    return texts;
+  }
+  if (value.items.size() > kListItemsMax) {
+    return source.key_error(value, "has more than " + std::to_string(kListItemsMax) + " entries");
+  }
+  for (DocumentNode item : value.items) {
+    item.key = value.key;
+    item.key_line = item.line;
+    LS_ASSIGN_OR_RETURN(std::string text, read_text(source, item, size_bytes_max));
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+Result<std::string> read_path(const ConfigSource& source, const DocumentNode& value,
+                              const EnvLookup& env) {
+  LS_ASSIGN_OR_RETURN(std::string path, read_text(source, value, kPathBytesMax));
+  if (is_replica_url(path)) return source.key_error(value, "must be a path, not a URL");
+  if (path != "~" && !path.starts_with("~/")) return path;
+  const EnvLookup lookup = env ? env : process_environment();
+  const std::optional<std::string> home = lookup("HOME");
+  if (!home || home->empty()) {
+    return source.key_error(value, "begins with ~, but HOME is not set");
+  }
+  path.replace(0, 1, *home);
+  return path;
+}
+
 Status require_map(const ConfigSource& source, const DocumentNode& value, KeyScope scope) {
   if (value.kind != DocumentNode::Kind::kMap) {
     if (!value.key.empty()) return source.key_error(value, "must be a list of keys and values");
@@ -113,25 +128,6 @@ Status require_map(const ConfigSource& source, const DocumentNode& value, KeySco
     const Status status = check_key(scope, item.key);
     if (!status.ok()) return source.at(item.key_line, status);
   }
-  return {};
-}
-
-bool is_option_key(std::string_view key) {
-  return key == kDurabilityKey || find_number_key(key) != nullptr;
-}
-
-Status read_option(const ConfigSource& source, const DocumentNode& value,
-                   DatabaseOptions* options) {
-  if (value.key == kDurabilityKey) return read_durability(source, value, options);
-  const NumberKey* key = find_number_key(value.key);
-  if (key == nullptr) return internal_error("no number option '" + value.key + "'");
-  // On options of its own, so that a range error is this key's.
-  DatabaseOptions checked;
-  LS_ASSIGN_OR_RETURN(checked.*key->value,
-                      key->is_duration ? read_duration(source, value) : read_count(source, value));
-  const Status status = validate_options(checked);
-  if (!status.ok()) return source.at(value.key_line, status);
-  options->*key->value = checked.*key->value;
   return {};
 }
 

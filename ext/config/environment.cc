@@ -65,7 +65,7 @@ ExpandedText expand_environment(std::string_view text, const EnvLookup& lookup) 
     if (reference.name.empty()) continue;
     const std::string name(reference.name);
     std::optional<std::string> value = name == "PID" ? std::to_string(::getpid()) : lookup(name);
-    if (!value) out.unset.push_back({line, name});
+    out.variables.push_back({line, name, value.has_value()});
     // Lines are counted in the result: that is what the parser will see.
     if (value) line += static_cast<int>(std::count(value->begin(), value->end(), '\n'));
     out.text += value.value_or("");

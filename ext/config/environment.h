@@ -18,12 +18,14 @@ EnvLookup process_environment();
 
 struct ExpandedText {
   std::string text;
-  // What was replaced by nothing, and where (lines from 1), for messages about empty values.
-  struct Unset {
+  // What was replaced, and where in the result (lines from 1): for messages about empty values, and
+  // to tell where a value came from.
+  struct Variable {
     int line = 0;
     std::string name;
+    bool is_set = false;  // else it was replaced by nothing
   };
-  std::vector<Unset> unset;
+  std::vector<Variable> variables;
 };
 
 // Go's os.Expand, as Litestream uses it: an unknown variable becomes nothing, $PID the process's

@@ -8,13 +8,12 @@
 #include <cstdint>
 
 #include "ext/base/limits.h"
+#include "ext/store/store_factory.h"
 
 namespace litestream {
 namespace {
 
 constexpr std::string_view kSeparator = "://";
-constexpr std::array<std::string_view, 8> kSchemesOfUpstream = {"s3",   "gs",  "abs",    "sftp",
-                                                                "nats", "oss", "webdav", "webdavs"};
 // Query parameters whose values tell nothing that should stay secret.
 constexpr std::array<std::string_view, 18> kHarmlessParameters = {"region",
                                                                   "force-path-style",
@@ -36,46 +35,6 @@ constexpr std::array<std::string_view, 18> kHarmlessParameters = {"region",
                                                                   "endpoint"};
 constexpr char kHex[] = "0123456789ABCDEF";
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// Bytes of the scheme at the front of `text`; 0 if it does not begin with "<scheme>://".
-size_t scheme_length(std::string_view text) {
-  const size_t length = text.find(kSeparator);
-  if (length == std::string_view::npos) return 0;
-  for (size_t i = 0; i < length; ++i) {
-    const char c = text[i];
-    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    const bool is_other = (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
-    if (!is_letter && (i == 0 || !is_other)) return 0;
-  }
-  return length;
-}
-
-Result<std::string> percent_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c == '%') {
-      const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-      const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
-      if (high < 0 || low < 0) {
-        return invalid_argument("replica URL: '%' needs two hex digits (a percent sign is %25)");
-      }
-      c = static_cast<char>(high * 16 + low);
-      i += 2;
-    }
-    if (c == '\0') return invalid_argument("replica URL: holds a zero byte");
-    out += c;
-  }
-  return out;
-}
-
 std::string percent_encode_path(std::string_view path) {
   std::string out;
   for (const char c : path) {
@@ -89,23 +48,6 @@ std::string percent_encode_path(std::string_view path) {
     }
   }
   return out;
-}
-
-Status parse_query(std::string_view text, ReplicaUrl* url) {
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('&'), text.size());
-    std::string parameter(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (parameter.empty()) continue;
-    std::replace(parameter.begin(), parameter.end(), '+', ' ');
-    const std::string_view whole = parameter;
-    const size_t equals = std::min(whole.find('='), whole.size());
-    LS_ASSIGN_OR_RETURN(std::string name, percent_decode(whole.substr(0, equals)));
-    LS_ASSIGN_OR_RETURN(std::string value,
-                        percent_decode(whole.substr(std::min(equals + 1, whole.size()))));
-    url->query.emplace_back(std::move(name), std::move(value));
-  }
-  return {};
 }
 
 // Bytes of what may be user name and password at the front of "authority/path?query": up to and
@@ -157,44 +99,43 @@ std::string redact_query(std::string_view query) {
   }
 }
 
+Result<std::string> spell_replica_url(std::string_view text, UrlSecrets secrets) {
+  LS_ASSIGN_OR_RETURN(const ReplicaUrl url, parse_replica_url(text));
+  LS_RETURN_IF_ERROR(check_scheme(url.scheme));
+  if (url.scheme != "file") return normalize_store_url(text, secrets);
+  if (!url.query.empty()) {
+    return invalid_argument("replica URL: file:// takes no parameters (a '?' in a path is %3F)");
+  }
+  std::string path;
+  if (url.authority != "localhost" || url.path.empty()) {
+    LS_ASSIGN_OR_RETURN(path, percent_decode(url.authority));
+  }
+  // "file://host/a" names a file of another machine; neither /a nor host/a is what was meant.
+  const bool is_relative = url.path.empty() || path == "." || path == "..";
+  if (!path.empty() && !is_relative) {
+    return invalid_argument(
+        "replica URL: file:// has no host; write file:///a/b for the path /a/b, file://./a/b for "
+        "one in the working directory");
+  }
+  path += url.path;
+  if (path.empty()) {
+    return invalid_argument(
+        "replica URL: file:// needs a path, for example file:///var/backup/app");
+  }
+  return file_replica_url(path);
+}
+
 }  // namespace
 
-bool is_replica_url(std::string_view text) { return scheme_length(text) > 0; }
+bool is_replica_url(std::string_view text) { return url_scheme_length(text) > 0; }
 
 Result<ReplicaUrl> parse_replica_url(std::string_view text) {
-  if (text.size() > kUrlBytesMax) {
-    return invalid_argument("replica URL: longer than " + std::to_string(kUrlBytesMax) + " bytes");
-  }
-  const size_t length = scheme_length(text);
-  if (length == 0) {
-    return invalid_argument("replica URL: needs a scheme, for example file:///var/backup/app");
-  }
-  ReplicaUrl url;
-  for (const char c : text.substr(0, length)) {
-    url.scheme += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  std::string_view rest = text.substr(length + kSeparator.size());
-  if (rest.find('#') != std::string_view::npos) {
-    return invalid_argument("replica URL: has a fragment (a '#' in a path is %23)");
-  }
-  const size_t query_at = std::min(rest.find('?'), rest.size());
-  if (query_at < rest.size()) LS_RETURN_IF_ERROR(parse_query(rest.substr(query_at + 1), &url));
-  rest = rest.substr(0, query_at);
-  const size_t path_at = std::min(rest.find('/'), rest.size());
-  url.authority = rest.substr(0, path_at);
-  LS_ASSIGN_OR_RETURN(url.path, percent_decode(rest.substr(path_at)));
+  auto url = parse_url(text);
+  if (!url.ok()) return url.status().with_context("replica URL");
   return url;
 }
 
-Status check_scheme(std::string_view scheme) {
-  if (scheme == "file") return {};
-  const std::string name(scheme.substr(0, 32));
-  if (std::find(kSchemesOfUpstream.begin(), kSchemesOfUpstream.end(), scheme) !=
-      kSchemesOfUpstream.end()) {
-    return unsupported("replica URL scheme '" + name + "' is not supported yet; supported: file");
-  }
-  return invalid_argument("unknown replica URL scheme '" + name + "'; supported: file");
-}
+Status check_scheme(std::string_view scheme) { return check_store_scheme(scheme); }
 
 Result<std::string> absolute_path(std::string_view path) {
   if (path.empty()) return invalid_argument("the path is empty");
@@ -232,25 +173,15 @@ Result<std::string> file_replica_url(std::string_view path) {
 }
 
 Result<std::string> canonical_replica_url(std::string_view text) {
-  LS_ASSIGN_OR_RETURN(const ReplicaUrl url, parse_replica_url(text));
-  LS_RETURN_IF_ERROR(check_scheme(url.scheme));
-  if (!url.query.empty()) {
-    return invalid_argument("replica URL: file:// takes no parameters (a '?' in a path is %3F)");
-  }
-  std::string path;
-  if (url.authority != "localhost" || url.path.empty()) {
-    LS_ASSIGN_OR_RETURN(path, percent_decode(url.authority));
-  }
-  path += url.path;
-  if (path.empty()) {
-    return invalid_argument(
-        "replica URL: file:// needs a path, for example file:///var/backup/app");
-  }
-  return file_replica_url(path);
+  return spell_replica_url(text, UrlSecrets::kDropped);
+}
+
+Result<std::string> full_replica_url(std::string_view text) {
+  return spell_replica_url(text, UrlSecrets::kKept);
 }
 
 std::string redact_url(std::string_view text) {
-  const size_t length = scheme_length(text);
+  const size_t length = url_scheme_length(text);
   if (length == 0) return std::string(text);
   const size_t rest_at = length + kSeparator.size();
   std::string out(text.substr(0, rest_at));

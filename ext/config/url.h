@@ -4,19 +4,13 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "ext/base/status.h"
+#include "ext/base/url.h"
 
 namespace litestream {
 
-struct ReplicaUrl {
-  std::string scheme;     // lower case
-  std::string authority;  // between "//" and the path, as written: may hold secrets
-  std::string path;       // percent-decoded, with its leading slash
-  std::vector<std::pair<std::string, std::string>> query;  // percent-decoded, in written order
-};
+using ReplicaUrl = Url;
 
 // Splits any URL. InvalidArgument without a scheme, for bad percent-encoding, a zero byte or more
 // than kUrlBytesMax bytes. No message repeats the URL, which may hold secrets.
@@ -26,11 +20,14 @@ Result<ReplicaUrl> parse_replica_url(std::string_view text);
 // yet; InvalidArgument for the rest.
 Status check_scheme(std::string_view scheme);
 
-// The one spelling of a replica: for files file:// and the clean absolute path without trailing
-// slash, percent-encoded where a URL needs it. file://a/b is the path a/b relative to the working
-// directory, file://localhost/a the path /a. Errors of parse_replica_url and check_scheme; Io if
-// there is no working directory.
+// The one spelling of a replica, for showing and comparing: no secrets. For files file:// and the
+// clean absolute path without trailing slash, percent-encoded where a URL needs it. file://a/b is
+// the path a/b relative to the working directory, file://localhost/a the path /a. For other stores:
+// normalize_store_url() of ext/store. Errors of parse_replica_url and check_scheme; Io if there is
+// no working directory.
 Result<std::string> canonical_replica_url(std::string_view text);
+// The same with the secrets that parameters may hold, for opening the store.
+Result<std::string> full_replica_url(std::string_view text);
 
 // The canonical URL of a file replica at `path`.
 Result<std::string> file_replica_url(std::string_view path);

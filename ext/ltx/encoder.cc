@@ -36,7 +36,11 @@ Status LtxEncoder::begin(const LtxHeader& header, ByteSink& sink) {
   sink_ = &sink;
   page_size_ = header.page_size;
   order_ = PageOrder(header);
-  buffer_.resize(kBufferBytes + page_frame_bytes_max(page_size_));
+  const size_t buffer_bytes = kBufferBytes + page_frame_bytes_max(page_size_);
+  if (buffer_ == nullptr || buffer_bytes > buffer_bytes_) {
+    buffer_ = std::make_unique_for_overwrite<uint8_t[]>(buffer_bytes);
+    buffer_bytes_ = buffer_bytes;
+  }
   return write(encode_header(header));
 }
 
@@ -73,7 +77,7 @@ Status LtxEncoder::check_page(Pgno pgno, Bytes page) {
 }
 
 Status LtxEncoder::reserve_frame() {
-  if (buffer_.size() - buffered_ >= page_frame_bytes_max(page_size_)) return {};
+  if (buffer_bytes_ - buffered_ >= page_frame_bytes_max(page_size_)) return {};
   return flush();
 }
 
@@ -127,7 +131,7 @@ Status LtxEncoder::write_index() {
 // For everything but frames: small pieces, all of them part of the file checksum. (So is the
 // trailer here, but nobody asks for the checksum after that.)
 Status LtxEncoder::write(Bytes bytes) {
-  if (bytes.size() > buffer_.size() - buffered_) LS_RETURN_IF_ERROR(flush());
+  if (bytes.size() > buffer_bytes_ - buffered_) LS_RETURN_IF_ERROR(flush());
   std::memcpy(buffer_end(), bytes.data(), bytes.size());
   crc_.update(bytes);
   buffered_ += bytes.size();
@@ -136,7 +140,7 @@ Status LtxEncoder::write(Bytes bytes) {
 }
 
 Status LtxEncoder::flush() {
-  const Status status = sink_->append(Bytes(buffer_.data(), buffered_));
+  const Status status = sink_->append(Bytes(buffer_.get(), buffered_));
   if (!status.ok()) return fail(status);
   buffered_ = 0;
   return {};

@@ -60,10 +60,11 @@ class LtxEncoder {
   Status write_index();
   Status flush();
   Status fail(Status status);
-  uint8_t* buffer_end() { return buffer_.data() + buffered_; }
+  uint8_t* buffer_end() { return buffer_.get() + buffered_; }
 
   PageCompressor compressor_;
-  std::vector<uint8_t> buffer_;
+  std::unique_ptr<uint8_t[]> buffer_;  // left as it comes: small files touch little of it
+  size_t buffer_bytes_ = 0;
   size_t buffered_ = 0;
 
   Status failure_;  // Ok while a file is being written

@@ -2,6 +2,9 @@
 #include <sqlite3ext.h>
 SQLITE_EXTENSION_INIT1
 
+#include <dlfcn.h>
+
+#include <atomic>
 #include <string>
 
 #include "ext/sqlite/guard_call.h"
@@ -41,6 +44,25 @@ int load_on_open(sqlite3* db, char**, const sqlite3_api_routines*) {
   return SQLITE_OK;
 }
 
+#ifndef SQLITE_CORE
+// Every call of ours goes through one API table, so that this copy of the extension can serve one
+// SQLite library only: connections of another one in the same process mean nothing to it.
+bool is_our_library(const sqlite3_api_routines* api) {
+  static std::atomic<const sqlite3_api_routines*> ours{nullptr};
+  const sqlite3_api_routines* expected = nullptr;
+  return ours.compare_exchange_strong(expected, api) || expected == api;
+}
+
+// Hosts with modules (PHP) unload SQLite before the process runs its exit handlers, while our
+// threads still have connections. What is in use stays; a SQLite inside the program itself does
+// anyway.
+void keep_library_loaded(const sqlite3_api_routines* api) {
+  Dl_info info{};
+  if (::dladdr(api, &info) == 0 || info.dli_fname == nullptr) return;
+  (void)::dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+#endif
+
 }  // namespace
 
 extern "C" {
@@ -52,6 +74,16 @@ int sqlite3_litestreamext_init(sqlite3* db, char** error_message,
                                const sqlite3_api_routines* api);
 
 int sqlite3_litestreamext_init(sqlite3* db, char** error_message, const sqlite3_api_routines* api) {
+#ifndef SQLITE_CORE
+  if (!is_our_library(api)) {
+    if (error_message != nullptr) {
+      *error_message = api->mprintf(
+          "litestream is already in use by another SQLite library of this process; load it there "
+          "only");
+    }
+    return SQLITE_ERROR;
+  }
+#endif
   SQLITE_EXTENSION_INIT2(api);
   (void)api;
   if (litestream::opening_own_connection()) return SQLITE_OK;
@@ -70,6 +102,7 @@ int sqlite3_litestreamext_init(sqlite3* db, char** error_message, const sqlite3_
 #ifdef SQLITE_CORE
   return SQLITE_OK;
 #else
+  keep_library_loaded(api);
   // We own threads and an exit handler: the library must stay.
   return SQLITE_OK_LOAD_PERMANENTLY;
 #endif

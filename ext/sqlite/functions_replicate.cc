@@ -4,7 +4,13 @@
 #include "ext/sqlite/own_connection.h"
 #include "ext/sqlite/source_lookup.h"
 
+#include "ext/base/clock.h"
+#include "ext/base/json.h"
+#include "ext/engine/restore.h"
+#include "ext/config/store_urls.h"
 #include "ext/config/url.h"
+#include "ext/engine/owner.h"
+#include "ext/engine/position.h"
 
 namespace litestream {
 namespace {
@@ -53,6 +59,53 @@ Status check_main_database(sqlite3* db, const std::string& path) {
                           "run PRAGMA journal_mode=WAL");
 }
 
+// The local folder of a known database that another process replicates, and this one does not;
+// nullopt: go on here.
+Result<std::optional<std::string>> owner_elsewhere(const std::optional<std::string>& path) {
+  if (!path) return std::optional<std::string>();
+  LS_ASSIGN_OR_RETURN(const KnownDatabase known, Registry::instance().find(*path));
+  if (known.replicator != nullptr) return std::optional<std::string>();
+  const std::string folder = meta_path_of(resolved_path(known.path), known.options.meta_path);
+  LS_ASSIGN_OR_RETURN(const bool is_owned,
+                      posix_file_system().is_locked(path_join(folder, "owner.lock")));
+  return is_owned ? std::optional<std::string>(folder) : std::nullopt;
+}
+
+// Lets that process do it.
+Status answer_of_owner(SqlCall& call, const std::string& folder, OwnerVerb verb,
+                       int64_t timeout_ms) {
+  LS_ASSIGN_OR_RETURN(const Txid txid, ask_owner(posix_file_system(), system_clock(), folder, verb,
+                                                 timeout_ms, call.cancel_check()));
+  if (verb != OwnerVerb::kReset) call.result_txid(txid);
+  return {};
+}
+
+Result<bool> is_dry_run(const std::optional<std::string>& json) {
+  if (!json) return false;
+  LS_ASSIGN_OR_RETURN(const auto options, parse_flat_json_object(*json));
+  bool dry_run = false;
+  for (const auto& [key, value] : options) {
+    if (key != "dry_run") return invalid_argument("unknown option '" + key + "'; known: dry_run");
+    if (value.kind != JsonScalar::Kind::kBool) {
+      return invalid_argument("option 'dry_run' must be true or false");
+    }
+    dry_run = value.boolean;
+  }
+  return dry_run;
+}
+
+// The files that a reset would remove, as a JSON array of paths.
+Status preview_reset(SqlCall& call, const KnownDatabase& known) {
+  LS_ASSIGN_OR_RETURN(
+      const auto files,
+      local_state_files(posix_file_system(),
+                        meta_path_of(resolved_path(known.path), known.options.meta_path)));
+  std::string out = "[";
+  for (const std::string& file : files) out += (out.size() > 1 ? "," : "") + json_quote(file);
+  call.result_text(out + "]");
+  return {};
+}
+
 }  // namespace
 
 Status run_replicate(SqlCall& call) {
@@ -60,13 +113,11 @@ Status run_replicate(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto json, call.optional_text(1, "the options"));
   Registry::StartRequest request;
   if (json) LS_RETURN_IF_ERROR(apply_options_json(*json, &request.options));
-  ReplicaOptions replica;
-  LS_ASSIGN_OR_RETURN(const ReplicaUrl parsed, parse_replica_url(url));
-  replica.name = replica.type = parsed.scheme;
-  LS_ASSIGN_OR_RETURN(replica.url, canonical_replica_url(url));
-  request.options.replicas = {replica};
+  LS_ASSIGN_OR_RETURN(ReplicaOptions replica, replica_of_url(url));
+  request.options.replicas = {std::move(replica)};
   LS_RETURN_IF_ERROR(validate_options(request.options));
   request.path = call.connection().main_path;
+  request.asked = true;
   LS_RETURN_IF_ERROR(check_main_database(call.db(), request.path));
   request.vfs = vfs_name(call.db());
   LS_ASSIGN_OR_RETURN(const auto replicator, Registry::instance().start(request));
@@ -76,11 +127,37 @@ Status run_replicate(SqlCall& call) {
   return {};
 }
 
+// `restore-if-db-not-exists`: the first replica that has a backup gives it back.
+Status restore_if_missing(const std::string& path, const DatabaseOptions& options,
+                          const CancelCheck& cancel) {
+  if (!options.restore_if_missing || identity_of(path).exists()) return {};
+  RestoreOptions restore;
+  restore.stream.cancelled = cancel;
+  Status why;
+  for (const ReplicaOptions& replica : options.replicas) {
+    LS_ASSIGN_OR_RETURN(const auto store, open_replica(posix_file_system(), replica));
+    const auto restored = restore_database(*store, posix_file_system(), RestoreTarget::newest(),
+                                           path, restore);
+    if (restored.ok()) return {};
+    // A replica without a backup is no reason not to begin one.
+    if (restored.status().code() == StatusCode::kNotFound) {
+      LS_ASSIGN_OR_RETURN(const auto files, list_all_levels(*store));
+      if (files.empty()) continue;
+    }
+    why = restored.status().with_context("restore " + path + " from " + replica.name);
+  }
+  return why;
+}
+
 Status run_start(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const std::string path, call.text(0, "the database"));
+  LS_ASSIGN_OR_RETURN(const auto timeout_ms,
+                      call.optional_integer(1, "the timeout in milliseconds", 0, kTimeoutMsMax));
   LS_ASSIGN_OR_RETURN(const KnownDatabase known, Registry::instance().find(path));
   auto replicator = known.replicator;
   if (replicator == nullptr) {
+    LS_RETURN_IF_ERROR(
+        restore_if_missing(resolved_path(known.path), known.options, call.cancel_check()));
     Registry::StartRequest request;
     request.path = resolved_path(known.path);
     request.options = known.options;
@@ -90,21 +167,28 @@ Status run_start(SqlCall& call) {
   if (identity_of(resolved_path(known.path)) == call.connection().identity) {
     install_wal_hook(call.db(), &call.connection());
   }
-  LS_RETURN_IF_ERROR(replicator->wait_started(kStartTimeoutMs, call.cancel_check()));
+  if (timeout_ms == 0) return {};  // litestream_status tells
+  LS_RETURN_IF_ERROR(
+      replicator->wait_started(timeout_ms.value_or(kStartTimeoutMs), call.cancel_check()));
   // A database that does not exist yet, or that another process replicates, has no TXID here.
   call.result_txid(replicator->status().local_txid);
   return {};
 }
 
+Result<Txid> stop_replication(Replicator& replicator, const CancelCheck& cancel) {
+  const int64_t timeout_ms = replicator.options().shutdown_sync_timeout_ms;
+  Registry::instance().disarm(replicator.database_path());
+  replicator.request_stop(timeout_ms);
+  constexpr int64_t kGraceMs = 5000;  // for closing the connections after the deadline
+  return replicator.wait_stopped(timeout_ms + kGraceMs, cancel);
+}
+
 Status run_stop(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto path, call.optional_text(0, "the database"));
+  LS_ASSIGN_OR_RETURN(const auto elsewhere, owner_elsewhere(path));
+  if (elsewhere) return answer_of_owner(call, *elsewhere, OwnerVerb::kStop, kDefaultTimeoutMs);
   LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
-  const int64_t timeout_ms = replicator->options().shutdown_sync_timeout_ms;
-  Registry::instance().disarm(replicator->database_path());
-  replicator->request_stop(timeout_ms);
-  constexpr int64_t kGraceMs = 5000;  // for closing the connections after the deadline
-  LS_ASSIGN_OR_RETURN(const Txid txid,
-                      replicator->wait_stopped(timeout_ms + kGraceMs, call.cancel_check()));
+  LS_ASSIGN_OR_RETURN(const Txid txid, stop_replication(*replicator, call.cancel_check()));
   call.result_txid(txid);
   return {};
 }
@@ -113,6 +197,11 @@ Status run_sync(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto path, call.optional_text(0, "the database"));
   LS_ASSIGN_OR_RETURN(const auto timeout_ms,
                       call.optional_integer(1, "the timeout in milliseconds", 1, kTimeoutMsMax));
+  LS_ASSIGN_OR_RETURN(const auto elsewhere, owner_elsewhere(path));
+  if (elsewhere) {
+    return answer_of_owner(call, *elsewhere, OwnerVerb::kSync,
+                           timeout_ms.value_or(kDefaultTimeoutMs));
+  }
   LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
   LS_ASSIGN_OR_RETURN(const Txid txid, replicator->sync(timeout_ms.value_or(kDefaultTimeoutMs),
                                                         call.cancel_check()));
@@ -131,9 +220,33 @@ Status run_txid(SqlCall& call) {
 
 Status run_snapshot(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto path, call.optional_text(0, "the database"));
+  LS_ASSIGN_OR_RETURN(const auto elsewhere, owner_elsewhere(path));
+  if (elsewhere) return answer_of_owner(call, *elsewhere, OwnerVerb::kSnapshot, kTimeoutMsMax);
   LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
   LS_ASSIGN_OR_RETURN(const Txid txid, replicator->snapshot(kTimeoutMsMax, call.cancel_check()));
   call.result_txid(txid);
+  return {};
+}
+
+Status run_compact(SqlCall& call) {
+  LS_ASSIGN_OR_RETURN(const std::string path, call.text(0, "the database"));
+  LS_ASSIGN_OR_RETURN(const auto level,
+                      call.optional_integer(1, "the level", 1, kCompactionLevelMax));
+  if (!level) return invalid_argument("the level must not be NULL: 1 to 8");
+  LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
+  LS_ASSIGN_OR_RETURN(const uint64_t count,
+                      replicator->compact(static_cast<int>(*level), kTimeoutMsMax,
+                                          call.cancel_check()));
+  call.result_integer(static_cast<int64_t>(count));
+  return {};
+}
+
+Status run_enforce_retention(SqlCall& call) {
+  LS_ASSIGN_OR_RETURN(const std::string path, call.text(0, "the database"));
+  LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
+  LS_ASSIGN_OR_RETURN(const uint64_t count,
+                      replicator->enforce_retention(kTimeoutMsMax, call.cancel_check()));
+  call.result_integer(static_cast<int64_t>(count));
   return {};
 }
 
@@ -158,8 +271,13 @@ Status run_wait(SqlCall& call) {
 // Stops, forgets, and starts again if it ran: what was unsent comes back as part of the difference.
 Status run_reset(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const std::string path, call.text(0, "the database"));
+  LS_ASSIGN_OR_RETURN(const auto json, call.optional_text(1, "the options"));
   Registry& registry = Registry::instance();
   LS_ASSIGN_OR_RETURN(const KnownDatabase known, registry.find(path));
+  LS_ASSIGN_OR_RETURN(const bool dry_run, is_dry_run(json));
+  if (dry_run) return preview_reset(call, known);
+  LS_ASSIGN_OR_RETURN(const auto elsewhere, owner_elsewhere(path));
+  if (elsewhere) return answer_of_owner(call, *elsewhere, OwnerVerb::kReset, kDefaultTimeoutMs);
   const std::string database_path = resolved_path(known.path);
   const auto request = registry.request_of(database_path);
   if (known.replicator != nullptr) {

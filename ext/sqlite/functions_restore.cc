@@ -1,105 +1,178 @@
-// litestream_restore(source, output [, options]).
+// litestream_restore(source, output [, options]) and litestream_cancel(job).
 #include "ext/sqlite/functions.h"
-#include "ext/sqlite/own_connection.h"
-#include "ext/sqlite/source_lookup.h"
+#include "ext/sqlite/restore_request.h"
 
 #include "ext/base/clock.h"
-#include "ext/base/json.h"
-#include "ext/engine/restore.h"
+#include "ext/engine/plan_times.h"
+#include "ext/engine/restore_v3.h"
 
 namespace litestream {
 namespace {
 
-struct Request {
-  RestoreTarget target;
-  std::string integrity_check = "none";
-  bool overwrite = false;
+constexpr const char* kOptions =
+    "txid, timestamp, integrity_check, overwrite, parallelism, replica, generation, "
+    "if_db_not_exists, if_replica_exists";
+
+// What the answer says.
+struct Answer {
+  std::string restored_path;
+  std::string txid;  // empty: v0.3 has none
+  std::string generation;
+  std::string replica;
+  int64_t created_at_ms = 0;
+  uint64_t size_bytes = 0;
 };
 
-Result<std::string> string_of(const std::string& key, const JsonScalar& value) {
-  if (value.kind == JsonScalar::Kind::kString) return value.text;
-  return invalid_argument("option '" + key + "' must be a string");
+std::string text_or_null(const std::string& text) {
+  return text.empty() ? "null" : json_quote(text);
 }
 
-Status apply_option(const std::string& key, const JsonScalar& value, Request* request) {
-  if (key == "overwrite") {
-    if (value.kind != JsonScalar::Kind::kBool) {
-      return invalid_argument("option 'overwrite' must be true or false");
-    }
-    request->overwrite = value.boolean;
-    return {};
-  }
-  if (key != "txid" && key != "timestamp" && key != "integrity_check") {
-    return invalid_argument("unknown option '" + key +
-                            "'; known: txid, timestamp, integrity_check, overwrite");
-  }
-  LS_ASSIGN_OR_RETURN(const std::string text, string_of(key, value));
-  if (key == "integrity_check") {
-    if (text != "none" && text != "quick" && text != "full") {
-      return invalid_argument("option 'integrity_check' must be none, quick or full");
-    }
-    request->integrity_check = text;
-    return {};
-  }
-  if (request->target.kind != RestoreTarget::Kind::kNewest) {
-    return invalid_argument("give txid or timestamp, not both");
-  }
-  if (key == "txid") {
-    LS_ASSIGN_OR_RETURN(const Txid txid, parse_txid(text));
-    request->target = RestoreTarget::at_txid(txid);
-  } else {
-    LS_ASSIGN_OR_RETURN(const int64_t time_ms, parse_rfc3339_ms(text));
-    request->target = RestoreTarget::at_time(time_ms);
-  }
-  return {};
+std::string to_json(const Answer& answer) {
+  std::string json = "{\"restored_path\":" + text_or_null(answer.restored_path) +
+                     ",\"txid\":" + text_or_null(answer.txid);
+  const bool is_done = !answer.restored_path.empty();
+  json += ",\"size\":" + (is_done ? std::to_string(answer.size_bytes) : std::string("null"));
+  json += ",\"created_at\":" +
+          (is_done ? json_quote(format_rfc3339_ms(answer.created_at_ms)) : std::string("null"));
+  json += ",\"replica\":" + text_or_null(answer.replica);
+  if (!answer.generation.empty()) json += ",\"generation\":" + json_quote(answer.generation);
+  return json + "}";
 }
 
-Result<Request> parse_request(const std::optional<std::string>& json) {
-  Request request;
-  if (!json) return request;
-  LS_ASSIGN_OR_RETURN(const auto options, parse_flat_json_object(*json));
-  for (const auto& [key, value] : options) {
-    if (value.kind == JsonScalar::Kind::kNull) continue;
-    LS_RETURN_IF_ERROR(apply_option(key, value, &request));
-  }
-  return request;
+Status refuse_in_use(SqlCall& call, const std::string& output) {
+  const DatabaseIdentity identity = identity_of(output);
+  if (!identity.exists()) return {};
+  if (identity != call.connection().identity && !is_live_database(output)) return {};
+  return invalid_argument(output + " is a database in use; restore to another path");
 }
 
-Status check_integrity(const std::string& path, bool full) {
-  LS_ASSIGN_OR_RETURN(auto connection, OwnConnection::open_immutable(path));
-  LS_ASSIGN_OR_RETURN(
-      const std::string answer,
-      connection.query_text(full ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)"));
-  if (answer == "ok") return {};
-  return corrupt("the restored database fails its integrity check: " + answer);
-}
-
-}  // namespace
-
-Status run_restore(SqlCall& call) {
-  LS_ASSIGN_OR_RETURN(const std::string source, call.text(0, "the source"));
-  LS_ASSIGN_OR_RETURN(const std::string output, call.text(1, "the output path"));
-  LS_ASSIGN_OR_RETURN(const auto json, call.optional_text(2, "the options"));
-  LS_ASSIGN_OR_RETURN(const Request request, parse_request(json));
-  LS_ASSIGN_OR_RETURN(const auto sources, replica_sources_of(source));
-  if (identity_of(output).exists() &&
-      (identity_of(output) == call.connection().identity || is_live_database(output))) {
-    return invalid_argument(output + " is a database in use; restore to another path");
-  }
+RestoreOptions restore_options(const RestoreRequest& request, CallJob& job,
+                               const std::shared_ptr<LtxStore>& store) {
   RestoreOptions options;
   options.overwrite = request.overwrite;
-  options.stream.cancelled = call.cancel_check();
+  options.stream = job.options(request, store);
+  options.store_lag_ms = store_lag_ms(*store);
   if (request.integrity_check != "none") {
     options.check = [full = request.integrity_check == "full"](const std::string& path) {
       return check_integrity(path, full);
     };
   }
-  LS_ASSIGN_OR_RETURN(
-      const RestoreResult result,
-      restore_database(*sources[0].store, posix_file_system(), request.target, output, options));
-  call.result_text("{\"restored_path\":" + json_quote(result.restored_path) + ",\"txid\":\"" +
-                   format_txid(result.txid) + "\",\"size\":" + std::to_string(result.size_bytes) +
-                   "}");
+  return options;
+}
+
+// The replica to restore from: of several the one that reaches furthest (as far as the target
+// goes); the first error only if none has a way.
+Result<ReplicaSource> choose_source(std::vector<ReplicaSource> sources,
+                                    const RestoreRequest& request, SqlCall& call) {
+  if (sources.size() == 1) return std::move(sources[0]);
+  std::optional<size_t> best;
+  Txid reach;
+  Status first;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    LS_ASSIGN_OR_RETURN(const auto store, open_private_store(sources[i]));
+    CallJob job(call, "restore", sources[i]);
+    const StreamOptions options = job.options(request, store);
+    auto files = list_watched(*store, options);
+    Status status = files.status();
+    if (files.ok()) {
+      const auto plan = plan_from_store(*store, &*files, request.target, options);
+      status = plan.status();
+      if (plan.ok() && (!best || plan->txid > reach)) {
+        best = i;
+        reach = plan->txid;
+      }
+    }
+    if (status.code() == StatusCode::kCancelled) return status;
+    if (!status.ok() && first.ok()) first = status.with_context(sources[i].replica_name);
+  }
+  if (best) return std::move(sources[*best]);
+  return first;
+}
+
+Result<Answer> restore_old(LtxStore& store, const RestoreRequest& request,
+                           const std::string& output, const RestoreOptions& options) {
+  if (request.target.kind == RestoreTarget::Kind::kTxid) {
+    return invalid_argument("a backup of Litestream 0.3 has no TXIDs; give a timestamp or nothing");
+  }
+  V3Target target{request.generation, {}};
+  if (request.target.kind == RestoreTarget::Kind::kTime) target.time_ms = request.target.time_ms;
+  LS_ASSIGN_OR_RETURN(const V3RestoreResult done,
+                      restore_v3(store, posix_file_system(), target, output, options));
+  Answer answer;
+  answer.restored_path = done.restored_path;
+  answer.generation = done.plan.generation;
+  answer.created_at_ms = done.plan.created_at_ms;
+  answer.size_bytes = done.size_bytes;
+  return answer;
+}
+
+Result<Answer> restore_from(const ReplicaSource& source, const RestoreRequest& request,
+                            const std::string& output, SqlCall& call) {
+  LS_ASSIGN_OR_RETURN(const auto store, open_private_store(source));
+  CallJob job(call, "restore", source);
+  const RestoreOptions options = restore_options(request, job, store);
+  if (!request.generation.empty()) return restore_old(*store, request, output, options);
+  auto done = restore_database(*store, posix_file_system(), request.target, output, options);
+  if (done.status().code() == StatusCode::kNotFound) {
+    done = done.status().with_context(source.url);
+  }
+  if (done.ok()) {
+    return Answer{done->restored_path, format_txid(done->txid), "", "",
+                  done->created_at_ms, done->size_bytes};
+  }
+  if (done.status().code() != StatusCode::kNotFound) return done.status();
+  // Without a single LTX file, what 0.3 left behind is all there is.
+  LS_ASSIGN_OR_RETURN(const auto files, list_watched(*store, options.stream));
+  if (!files.empty()) return done.status();
+  const auto generations = store->list_generations();
+  if (!generations.ok() || generations->empty()) return done.status();
+  return restore_old(*store, request, output, options);
+}
+
+// Whether a replica of them holds anything to restore.
+Result<bool> has_backup(const std::vector<ReplicaSource>& sources, SqlCall& call) {
+  for (const ReplicaSource& source : sources) {
+    LS_ASSIGN_OR_RETURN(const auto store, open_private_store(source));
+    CallJob job(call, "restore", source);
+    LS_ASSIGN_OR_RETURN(const auto files, list_watched(*store, job.options({}, store)));
+    if (!files.empty()) return true;
+    LS_ASSIGN_OR_RETURN(const auto generations, store->list_generations());
+    if (!generations.empty()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Status run_restore(SqlCall& call) {
+  LS_ASSIGN_OR_RETURN(const std::string name, call.text(0, "the source"));
+  LS_ASSIGN_OR_RETURN(const std::string output, call.text(1, "the output path"));
+  LS_ASSIGN_OR_RETURN(const auto json, call.optional_text(2, "the options"));
+  LS_ASSIGN_OR_RETURN(const RestoreRequest request, parse_restore_request(json, kOptions));
+  LS_ASSIGN_OR_RETURN(auto sources, sources_named(name, request.replica));
+  if (request.if_db_not_exists && identity_of(output).exists()) {
+    call.result_text(to_json({}));
+    return {};
+  }
+  LS_RETURN_IF_ERROR(refuse_in_use(call, output));
+  if (request.if_replica_exists) {
+    LS_ASSIGN_OR_RETURN(const bool has_one, has_backup(sources, call));
+    if (!has_one) {
+      call.result_text(to_json({}));
+      return {};
+    }
+  }
+  LS_ASSIGN_OR_RETURN(const ReplicaSource source, choose_source(std::move(sources), request, call));
+  LS_ASSIGN_OR_RETURN(Answer answer, restore_from(source, request, output, call));
+  answer.replica = source.replica_name;
+  call.result_text(to_json(answer));
+  return {};
+}
+
+Status run_cancel(SqlCall& call) {
+  LS_ASSIGN_OR_RETURN(const auto id, call.optional_integer(0, "the job", 1, INT64_MAX));
+  if (!id) return invalid_argument("the job must not be NULL");
+  call.result_integer(cancel_job(*id) ? 1 : 0);
   return {};
 }
 

@@ -119,6 +119,14 @@ Result<OwnConnection> OwnConnection::open_immutable(const std::string& path) {
   return OwnConnection(db);
 }
 
+Result<OwnConnection> OwnConnection::open_unread(const std::string& path) {
+  LS_ASSIGN_OR_RETURN(
+      sqlite3 * db,
+      open_handle(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX,
+                  nullptr));
+  return OwnConnection(db);
+}
+
 void OwnConnection::close() {
   if (db_ != nullptr) sqlite3_close_v2(std::exchange(db_, nullptr));
 }

@@ -39,6 +39,9 @@ class OwnConnection {
   // Read-only and immutable: for a finished file nobody else writes. Leaves no -wal or -shm.
   static Result<OwnConnection> open_immutable(const std::string& path);
 
+  // Read-only, without reading anything: for its file handle alone.
+  static Result<OwnConnection> open_unread(const std::string& path);
+
   sqlite3* get() const { return db_; }
   bool is_open() const { return db_ != nullptr; }
   void close();

@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "ext/base/log.h"
-#include "ext/config/url.h"
+#include "ext/config/store_urls.h"
 #include "ext/sqlite/functions.h"
 #include "ext/sqlite/guard_call.h"
 #include "ext/sqlite/hooks.h"
@@ -19,17 +19,26 @@ constexpr int kActs = SQLITE_DIRECTONLY;
 
 constexpr SqlFunction kFunctions[] = {
     {"litestream_version", 0, 0, SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, run_version},
-    {"litestream_config", 1, 2, kActs, run_config},
+    {"litestream_config", 1, 3, kActs, run_config},
     {"litestream_config_value", 1, 1, kActs, run_config_value},
+    {"litestream_discover", 0, 0, kActs, run_discover},
+    {"litestream_heartbeat", 1, 1, kActs, run_heartbeat},
+    {"litestream_register", 2, 3, kActs, run_register},
+    {"litestream_unregister", 1, 1, kActs, run_unregister},
     {"litestream_replicate", 1, 2, kActs, run_replicate},
-    {"litestream_start", 1, 1, kActs, run_start},
+    {"litestream_start", 1, 2, kActs, run_start},
     {"litestream_stop", 0, 1, kActs, run_stop},
+    {"litestream_stop_all", 0, 0, kActs, run_stop_all},
     {"litestream_sync", 0, 2, kActs, run_sync},
     {"litestream_txid", 0, 1, kActs, run_txid},
     {"litestream_snapshot", 0, 1, kActs, run_snapshot},
+    {"litestream_compact", 2, 2, kActs, run_compact},
+    {"litestream_enforce_retention", 1, 1, kActs, run_enforce_retention},
     {"litestream_restore", 2, 3, kActs, run_restore},
+    {"litestream_follow", 2, 3, kActs, run_follow},
+    {"litestream_cancel", 1, 1, kActs, run_cancel},
     {"litestream_wait", 0, 2, kActs, run_wait},
-    {"litestream_reset", 1, 1, kActs, run_reset},
+    {"litestream_reset", 1, 2, kActs, run_reset},
     {"litestream_verify", 1, 2, kActs, run_verify},
     {"litestream_last_error", 0, 0, kActs, run_last_error},
 };
@@ -43,7 +52,11 @@ void call_function(sqlite3_context* context, int argument_count, sqlite3_value**
   });
 }
 
-void destroy_function(void* data) noexcept { delete static_cast<FunctionContext*>(data); }
+void destroy_function(void* data) noexcept {
+  auto* context = static_cast<FunctionContext*>(data);
+  --context->connection->registration_count;
+  delete context;
+}
 
 // The registry learns of the close when the last registration lets go of the state.
 std::shared_ptr<ConnectionState> make_connection_state(sqlite3* db) {
@@ -65,6 +78,7 @@ int register_functions(sqlite3* db, const std::shared_ptr<ConnectionState>& stat
   for (const SqlFunction& function : kFunctions) {
     for (int n = function.argument_count_min; n <= function.argument_count_max; ++n) {
       // SQLite calls the destructor also when the registration fails.
+      ++state->registration_count;
       const int code = sqlite3_create_function_v2(
           db, function.name, n, SQLITE_UTF8 | function.flags, new FunctionContext{&function, state},
           call_function, nullptr, nullptr, destroy_function);
@@ -85,16 +99,14 @@ int register_functions(sqlite3* db, const std::shared_ptr<ConnectionState>& stat
 // LITESTREAM_CONFIG, once per process; LITESTREAM_REPLICA_URL for the loading connection.
 Status start_from_environment(const std::shared_ptr<ConnectionState>& state) {
   Registry& registry = Registry::instance();
-  std::optional<DatabaseOptions> options = registry.start_on_open(state->identity);
+  std::optional<DatabaseOptions> options =
+      registry.start_on_open(state->identity, state->main_path);
   const char* url = ::secure_getenv("LITESTREAM_REPLICA_URL");
   if (!options && url != nullptr && url[0] != '\0' && registry.first_load() &&
       !state->main_path.empty()) {
-    ReplicaOptions replica;
-    LS_ASSIGN_OR_RETURN(replica.url, canonical_replica_url(url));
-    LS_ASSIGN_OR_RETURN(const ReplicaUrl parsed, parse_replica_url(replica.url));
-    replica.name = replica.type = parsed.scheme;
+    LS_ASSIGN_OR_RETURN(ReplicaOptions replica, replica_of_url(url));
     options.emplace();
-    options->replicas = {replica};
+    options->replicas = {std::move(replica)};
   }
   if (!options) return {};
   Registry::StartRequest request;

@@ -22,6 +22,11 @@ std::mutex creation_mutex;
 constexpr size_t kRunningMax = 100'000;
 constexpr int64_t kForkWaitMs = 2000;
 
+bool same_replicas(const DatabaseOptions& a, const DatabaseOptions& b) {
+  return std::equal(a.replicas.begin(), a.replicas.end(), b.replicas.begin(), b.replicas.end(),
+                    [](const auto& x, const auto& y) { return x.url == y.url; });
+}
+
 }  // namespace
 
 std::string meta_path_of(const std::string& database_path, const std::string& meta_path) {
@@ -145,12 +150,16 @@ void Registry::after_fork_child() {
   creation_mutex.unlock();
 }
 
-Result<int> Registry::load_config(const std::string& path, const DatabaseOptions& defaults) {
-  LS_ASSIGN_OR_RETURN(Config config, ::litestream::load_config(posix_file_system(), path,
-                                                               process_environment(), defaults));
-  const int count = static_cast<int>(config.databases.size());
+Result<int> Registry::load_config(const std::string& path, const EnvLookup& env,
+                                  const DatabaseOptions& defaults) {
+  LS_ASSIGN_OR_RETURN(Config config,
+                      ::litestream::load_config(posix_file_system(), path, env, defaults));
+  const std::lock_guard discovery_lock(discovery_mutex_);
+  LS_ASSIGN_OR_RETURN(auto found, find_in_directories(config, true));
+  const int count = static_cast<int>(config.databases.size() + found.size());
   const std::lock_guard lock(mutex_);
   config_ = std::move(config);
+  found_ = std::move(found);
   return count;
 }
 
@@ -164,11 +173,20 @@ void Registry::set_start_on_open(bool on) {
   start_on_open_ = on;
 }
 
-std::optional<DatabaseOptions> Registry::start_on_open(const DatabaseIdentity& identity) const {
+std::optional<DatabaseOptions> Registry::start_on_open(const DatabaseIdentity& identity,
+                                                       const std::string& path) const {
   const std::lock_guard lock(mutex_);
   if (!start_on_open_ || !config_ || !identity.exists() || shut_down_) return std::nullopt;
-  for (const DatabaseOptions& options : config_->databases) {
-    if (identity_of(options.path) == identity) return options;
+  for (const auto* set : known_sets()) {
+    for (const DatabaseOptions& options : *set) {
+      if (identity_of(options.path) == identity) return options;
+    }
+  }
+  for (const DirectoryOptions& directory : config_->directories) {
+    std::string relative;
+    if (!directory.watch || !directory_covers(directory, path, &relative)) continue;
+    auto options = options_in_directory(directory, relative);
+    if (options.ok()) return std::move(options).value();
   }
   return std::nullopt;
 }
@@ -205,7 +223,7 @@ bool Registry::knows(sqlite3* db) const {
     auto connection = weak.lock();
     if (!connection) continue;
     met.push_back(std::move(connection));
-    if (met.back()->db == db) return true;
+    if (met.back()->db == db && met.back()->registration_count > 0) return true;
   }
   return false;
 }
@@ -268,7 +286,7 @@ Result<std::shared_ptr<Replicator>> Registry::start(const StartRequest& request)
   if (shut_down_ || inert_) return unavailable("this process is shutting down");
   forget_stopped();
   if (Running* running = find_running(identity, request.path)) {
-    if (running->replicator->options().replicas[0].url != request.options.replicas[0].url) {
+    if (!same_replicas(running->replicator->options(), request.options)) {
       return invalid_argument(request.path + " is already replicated to " +
                               running->replicator->replica().url() +
                               "; call litestream_stop() first");
@@ -281,7 +299,10 @@ Result<std::shared_ptr<Replicator>> Registry::start(const StartRequest& request)
   std::erase_if(armed_, [&](const auto& armed) {
     return armed.first == identity || armed.second.path == request.path;
   });
-  if (identity.exists()) armed_.emplace_back(identity, request);
+  if (identity.exists()) {
+    armed_.emplace_back(identity, request);
+    armed_.back().second.asked = false;
+  }
   return replicator;
 }
 
@@ -309,10 +330,15 @@ Result<std::shared_ptr<Replicator>> Registry::create(const StartRequest& request
   parts.database_path = request.path;
   parts.meta_path = meta_path_of(request.path, request.options.meta_path);
   parts.source = std::make_unique<SqliteSource>(request.path, request.vfs);
-  LS_ASSIGN_OR_RETURN(parts.replica, open_store(fs, request.options.replicas[0].url));
+  for (const ReplicaOptions& replica : request.options.replicas) {
+    ReplicaPart part{replica.name, nullptr};
+    LS_ASSIGN_OR_RETURN(part.store, open_replica(fs, replica));
+    parts.replicas.push_back(std::move(part));
+  }
   parts.spool = std::make_unique<FileStore>(fs, parts.meta_path);
   parts.may_set_wal = true;
   parts.wait_for_database = request.pinned;
+  parts.keep_trying = !request.asked;
   parts.used_elsewhere = [path = request.path] { return is_open_elsewhere(path); };
   auto running = std::make_unique<Running>();
   running->identity = identity_of(request.path);
@@ -354,8 +380,8 @@ std::vector<KnownDatabase> Registry::known() const {
   const std::lock_guard lock(mutex_);
   std::vector<KnownDatabase> rows;
   std::vector<const Running*> shown;
-  if (config_) {
-    for (const DatabaseOptions& options : config_->databases) {
+  for (const auto* set : known_sets()) {
+    for (const DatabaseOptions& options : *set) {
       KnownDatabase row{options.path, options, nullptr};
       const std::string path = resolved_path(options.path);
       const DatabaseIdentity identity = identity_of(path);
@@ -400,15 +426,18 @@ void Registry::shutdown() noexcept {
     shut_down_ = true;
     for (const auto& running : running_) replicators.push_back(running->replicator);
   }
+  // Each replicator keeps its own deadline, all of them at the same time; the grace is for closing
+  // connections.
+  constexpr int64_t kGraceMs = 1000;
+  int64_t deadline_ms = 0;
+  for (const auto& replicator : replicators) {
+    const int64_t timeout_ms = replicator->options().shutdown_sync_timeout_ms;
+    replicator->request_stop(timeout_ms);
+    deadline_ms = std::max(deadline_ms, system_clock().monotonic_ms() + timeout_ms + kGraceMs);
+  }
   bool all_stopped = true;
   for (const auto& replicator : replicators) {
-    replicator->request_stop(replicator->options().shutdown_sync_timeout_ms);
-  }
-  for (const auto& replicator : replicators) {
-    // The replicator keeps its own deadline; the grace is for closing connections.
-    const int64_t grace_ms = 1000;
-    (void)replicator->wait_stopped(replicator->options().shutdown_sync_timeout_ms + grace_ms, {})
-        .ok();
+    (void)replicator->wait_stopped(deadline_ms - system_clock().monotonic_ms(), {}).ok();
     all_stopped = all_stopped && replicator->stopped();
   }
   // A thread stuck in the operating system must not keep the host from exiting.

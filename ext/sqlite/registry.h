@@ -19,6 +19,7 @@
 #include "ext/engine/job_pool.h"
 #include "ext/engine/replicator.h"
 #include "ext/engine/replicator_thread.h"
+#include "ext/sqlite/discovery.h"
 
 namespace litestream {
 
@@ -50,6 +51,9 @@ class ConnectionState {
   std::string last_error() const;
   void set_last_error(std::string error);
   sqlite3* db = nullptr;  // the connection; constant once the registry knows it
+  // By SQLite, of our functions. At 0 the connection has closed, and another one may have its
+  // address, though somebody still looks at this.
+  std::atomic<int> registration_count{0};
   // The connection's own thread only, as the next.
   bool hook_installed = false;
   int autocheckpoint_frames = 1000;  // the user's; 0: never
@@ -72,9 +76,21 @@ class Registry {
   static Registry& instance();
 
   // Replaces the configured set; running ones keep their options. Number of databases.
-  // `defaults`: what keys that the file does not set mean.
-  Result<int> load_config(const std::string& path, const DatabaseOptions& defaults = {});
+  // `env`: of variables in the file; empty: they stay as they are. `defaults`: what keys that the
+  // file does not set mean.
+  Result<int> load_config(const std::string& path, const EnvLookup& env = process_environment(),
+                          const DatabaseOptions& defaults = {});
   std::optional<Config> config() const;
+  // What directories of the config that are watched hold now, compared with what they held.
+  struct Discovered {
+    std::vector<std::string> found;  // paths; known from now on
+    std::vector<std::string> gone;   // no longer known, unless they run
+  };
+  Result<Discovered> discover();
+  // Makes one more database known, or forgets one, wherever it came from; neither starts nor stops
+  // it. AlreadyExists: it is known. NotFound lists the known ones.
+  Status add_known(DatabaseOptions options);
+  Status forget_known(const std::string& path);
   // `start_on_open`: databases of the config start as this process opens them.
   void set_start_on_open(bool on);
   // True until loaded() was called once: the environment is looked at for the first connection.
@@ -87,12 +103,14 @@ class Registry {
   void connection_opened(const std::shared_ptr<ConnectionState>& connection);
   void connection_closed(ConnectionState* connection);
   // Options to start with when a connection to this database opens, if that is wanted.
-  std::optional<DatabaseOptions> start_on_open(const DatabaseIdentity& identity) const;
+  std::optional<DatabaseOptions> start_on_open(const DatabaseIdentity& identity,
+                                               const std::string& path) const;
 
   struct StartRequest {
     std::string path;  // absolute
     DatabaseOptions options;
     std::string vfs;
+    bool asked = false;   // the caller waits: what may pass is not waited for without end
     bool pinned = false;  // stays after the last connection closed, waits for a missing file
   };
   // The running replicator of that database, or a new one. InvalidArgument if it runs to another
@@ -141,8 +159,17 @@ class Registry {
   bool has_failed(const DatabaseIdentity& identity) const;
   void pause_all() noexcept;
 
+  using Sets = std::vector<const std::vector<DatabaseOptions>*>;
+  Sets known_sets() const;
+  Result<std::vector<DatabaseOptions>> find_in_directories(const Config& config, bool is_first);
+
+  std::mutex discovery_mutex_;  // taken before mutex_
+  Discovery discovery_;         // guarded by discovery_mutex_
+
   mutable std::mutex mutex_;
   std::optional<Config> config_;
+  std::vector<DatabaseOptions> found_;       // by the directories of the config
+  std::vector<DatabaseOptions> registered_;  // one by one
   bool start_on_open_ = false;
   bool shut_down_ = false;
   bool inert_ = false;

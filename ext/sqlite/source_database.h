@@ -5,11 +5,16 @@
 
 #include "ext/sqlite/own_connection.h"
 
+#include <array>
 #include <string>
+#include <utility>
 
 #include "ext/engine/source_database.h"
 
 namespace litestream {
+
+// Device and inode of a database, its -wal and its -shm; 0: no such file.
+using FileIdentities = std::array<std::pair<uint64_t, uint64_t>, 3>;
 
 class SqliteSource final : public SourceDatabase {
  public:
@@ -33,13 +38,15 @@ class SqliteSource final : public SourceDatabase {
 
  private:
   Status prepare(OwnConnection& connection, bool may_set_wal);
+  Status open_relief();
   Status adopt_guard_files();
 
   const std::string path_;
   const std::string vfs_;
   uint32_t page_size_bytes_ = 0;
+  FileIdentities opened_{};
   OwnConnection guard_;   // inside a read transaction from open() to close()
-  OwnConnection relief_;  // outside one, but for moments
+  OwnConnection relief_;  // outside one, but for moments; opened at first use
   SqliteFileReader guard_wal_;
   SqliteFileReader guard_database_;
 };

@@ -5,7 +5,9 @@
 
 #include <cstdio>
 
+#include "ext/config/store_urls.h"
 #include "ext/config/url.h"
+#include "ext/store/counting_store.h"
 #include "ext/store/store_factory.h"
 
 namespace litestream {
@@ -19,9 +21,15 @@ Result<ReplicaSource> source_of(const std::string& database, const ReplicaOption
   source.database = database;
   source.replica_name = replica.name;
   source.type = replica.type;
-  LS_ASSIGN_OR_RETURN(source.store, open_store(posix_file_system(), replica.url));
+  LS_ASSIGN_OR_RETURN(source.store, open_replica(posix_file_system(), replica));
   source.url = redact_url(source.store->url());
   source.replicator = std::move(replicator);
+  // What this process writes it knows without asking.
+  if (source.replicator != nullptr) {
+    if (LtxStore* listed = source.replicator->listed_replica(replica.name)) {
+      source.store = std::shared_ptr<LtxStore>(source.replicator, listed);
+    }
+  }
   return source;
 }
 
@@ -58,6 +66,11 @@ bool has_foreign_lock(const std::string& locks, const DatabaseIdentity& identity
 
 }  // namespace
 
+Result<std::unique_ptr<LtxStore>> open_replica(FileSystem& fs, const ReplicaOptions& replica) {
+  LS_ASSIGN_OR_RETURN(auto store, open_store(fs, StoreSpec{replica.url, replica.settings, true}));
+  return count_operations(std::move(store));
+}
+
 Result<std::vector<ReplicaSource>> all_replica_sources() {
   std::vector<ReplicaSource> sources;
   for (const KnownDatabase& known : Registry::instance().known()) {
@@ -69,10 +82,7 @@ Result<std::vector<ReplicaSource>> all_replica_sources() {
 Result<std::vector<ReplicaSource>> replica_sources_of(const std::string& database) {
   std::vector<ReplicaSource> sources;
   if (is_replica_url(database)) {
-    LS_ASSIGN_OR_RETURN(const ReplicaUrl url, parse_replica_url(database));
-    ReplicaOptions replica;
-    replica.name = replica.type = url.scheme;
-    LS_ASSIGN_OR_RETURN(replica.url, canonical_replica_url(database));
+    LS_ASSIGN_OR_RETURN(const ReplicaOptions replica, replica_of_url(database));
     LS_ASSIGN_OR_RETURN(auto source, source_of(database, replica, nullptr));
     sources.push_back(std::move(source));
     return sources;

@@ -24,6 +24,9 @@ struct ReplicaSource {
   std::shared_ptr<LtxStore> store;
 };
 
+// The store of a replica, its operations counted. Errors of open_store().
+Result<std::unique_ptr<LtxStore>> open_replica(FileSystem& fs, const ReplicaOptions& replica);
+
 // All replicas of all known databases, and of the connection's own database if it is replicated.
 Result<std::vector<ReplicaSource>> all_replica_sources();
 // Of one database path or replica URL. NotFound lists the known ones.

@@ -86,8 +86,11 @@ void SqlCall::result_txid(Txid txid) {
 void SqlCall::fail(const Status& status) {
   const std::string text = std::string(name_) + ": " + status.message();
   sqlite3_result_error(context_, text.c_str(), static_cast<int>(text.size()));
-  if (status.code() == StatusCode::kCancelled)
+  if (status.code() == StatusCode::kCancelled) {
     sqlite3_result_error_code(context_, SQLITE_INTERRUPT);
+  } else if (reports_busy_ && status.retryable()) {
+    sqlite3_result_error_code(context_, SQLITE_BUSY);
+  }
 }
 
 }  // namespace litestream

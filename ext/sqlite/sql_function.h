@@ -38,10 +38,13 @@ class SqlCall {
   void result_integer(int64_t value);
   void result_txid(Txid txid);  // NULL for none
   void fail(const Status& status);
+  // What may be tried again fails with SQLITE_BUSY, for callers that come back by themselves.
+  void report_busy() { reports_busy_ = true; }
 
  private:
   sqlite3_context* context_;
   const int argument_count_;
+  bool reports_busy_ = false;
   sqlite3_value** arguments_;
   const char* name_;
   std::shared_ptr<ConnectionState> connection_;

@@ -9,6 +9,7 @@
 #include "ext/base/clock.h"
 #include "ext/base/limits.h"
 #include "ext/engine/owner.h"
+#include "ext/engine/plan_times.h"
 #include "ext/engine/restore_plan.h"
 #include "ext/sqlite/source_lookup.h"
 #include "sql/table_schemas.h"
@@ -149,8 +150,16 @@ bool host_has_wal_reset_race() {
   return !(version >= 3044006 && version < 3045000);
 }
 
-std::string warning_of(const OwnerStatus& status) {
+ReplicaStatus replica_status_of(const OwnerStatus& status, const std::string& name) {
+  for (const ReplicaStatus& replica : status.replicas) {
+    if (replica.name == name) return replica;
+  }
+  return {};
+}
+
+std::string warning_of(const OwnerStatus& status, const ReplicaStatus& replica) {
   std::string warning = status.warning;
+  if (!replica.warning.empty()) warning += (warning.empty() ? "" : "; ") + replica.warning;
   if (host_has_wal_reset_race()) {
     warning += std::string(warning.empty() ? "" : "; ") + "this SQLite (" + sqlite3_libversion() +
                ") has the WAL-reset race fixed in 3.51.3: other processes' checkpoints may hit it";
@@ -169,20 +178,22 @@ Result<Rows> status_rows(const TableQuery& query) {
       if (told.ok()) status = std::move(told).value();
       if (told.ok()) status.status = "standby";
     }
+    const ReplicaStatus replica = replica_status_of(status, source.replica_name);
     TableValue lag_ms;
     if (!status.owner.empty()) {
-      lag_ms = status.oldest_unsent_at_ms == 0
+      lag_ms = replica.oldest_unsent_at_ms == 0
                    ? int64_t{0}
-                   : std::max<int64_t>(0, system_clock().wall_ms() - status.oldest_unsent_at_ms);
+                   : std::max<int64_t>(0, system_clock().wall_ms() - replica.oldest_unsent_at_ms);
     }
     const bool told = !status.owner.empty() || source.replicator != nullptr;
+    const std::string& error = status.last_error.empty() ? replica.last_error : status.last_error;
     rows->push_back({source.database, source.replica_name, status.status,
-                     txid_or_null(status.local_txid), txid_or_null(status.replica_txid), lag_ms,
+                     txid_or_null(status.local_txid), txid_or_null(replica.replica_txid), lag_ms,
                      told ? count_value(status.wal_size_bytes) : TableValue(),
                      told ? count_value(status.spool_size_bytes) : TableValue(),
-                     time_or_null(status.last_sync_at_ms), text_or_null(status.last_error),
+                     time_or_null(replica.last_sync_at_ms), text_or_null(error),
                      text_or_null(status.owner), status.durability,
-                     text_or_null(warning_of(status))});
+                     text_or_null(warning_of(status, replica))});
     return Status();
   });
 }
@@ -214,15 +225,16 @@ Result<RestoreTarget> target_of(const TableQuery& query) {
 Result<Rows> plan_rows(const TableQuery& query) {
   LS_ASSIGN_OR_RETURN(const RestoreTarget target, target_of(query));
   return rows_of_sources(query, [&](const ReplicaSource& source, Rows* rows) -> Status {
-    LS_ASSIGN_OR_RETURN(const auto files, list_all_levels(*source.store));
-    LS_ASSIGN_OR_RETURN(const RestorePlan plan, plan_restore(files, target));
+    LS_ASSIGN_OR_RETURN(auto files, list_all_levels(*source.store));
+    LS_ASSIGN_OR_RETURN(const RestorePlan plan, plan_from_store(*source.store, &files, target));
     int64_t step = 0;
     for (const LtxFileInfo& file : plan.files) {
       rows->push_back({source.database, source.replica_name,
                        query.txid ? TableValue(*query.txid) : TableValue(),
                        query.timestamp ? TableValue(*query.timestamp) : TableValue(), ++step,
                        int64_t{file.level}, format_txid(file.min_txid), format_txid(file.max_txid),
-                       count_value(file.size_bytes), source.store->path_of(file)});
+                       count_value(file.size_bytes), source.store->path_of(file),
+                       format_rfc3339_ms(file.created_at_ms)});
     }
     return {};
   });
@@ -245,6 +257,12 @@ const TableDefinition kTables[] = {
      {0, 1, -1, -1, -1},
      restore_points_rows},
     {"litestream_plan", kSchema_litestream_plan, {0, 1, -1, 2, 3}, plan_rows},
+    {"litestream_config_values",
+     kSchema_litestream_config_values,
+     {-1, -1, -1, -1, -1},
+     config_values_rows},
+    {"litestream_metrics", kSchema_litestream_metrics, {-1, -1, -1, -1, -1}, metrics_rows},
+    {"litestream_jobs", kSchema_litestream_jobs, {-1, -1, -1, -1, -1}, jobs_rows},
     {nullptr, nullptr, {-1, -1, -1, -1, -1}, nullptr},
 };
 

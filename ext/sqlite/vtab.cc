@@ -151,6 +151,8 @@ int vtab_column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column)
   const TableValue& value = row[static_cast<size_t>(column)];
   if (const auto* number = std::get_if<int64_t>(&value)) {
     sqlite3_result_int64(context, *number);
+  } else if (const auto* real = std::get_if<double>(&value)) {
+    sqlite3_result_double(context, *real);
   } else if (const auto* text = std::get_if<std::string>(&value)) {
     sqlite3_result_text64(context, text->data(), text->size(), SQLITE_TRANSIENT, SQLITE_UTF8);
   }

@@ -25,7 +25,7 @@
 
 namespace litestream {
 
-using TableValue = std::variant<std::monostate, int64_t, std::string>;
+using TableValue = std::variant<std::monostate, int64_t, double, std::string>;
 using TableRow = std::vector<TableValue>;
 
 // Empty text and level -1 mean "not given"; see the bits above.
@@ -47,6 +47,12 @@ struct TableDefinition {
 
 // Registers one table on one connection; a result code of SQLite.
 int register_table(sqlite3* db, const TableDefinition& definition);
+
+// Rows about the process as a whole (tables_process.cc).
+Result<std::vector<TableRow>> config_values_rows(const TableQuery& query);
+Result<std::vector<TableRow>> metrics_rows(const TableQuery& query);
+// tables_jobs.cc
+Result<std::vector<TableRow>> jobs_rows(const TableQuery& query);
 
 // The tables of this extension, ended by a null name.
 extern const TableDefinition kTables[];
