@@ -1,6 +1,9 @@
 #include "mcp/args.h"
 
 #include <algorithm>
+#include <charconv>
+
+#include "ext/base/nearest.h"
 
 namespace litestream {
 namespace {
@@ -9,6 +12,15 @@ Result<std::string> switch_value(const std::string& flag, std::string_view text)
   if (text == "true" || text == "1" || text == "t") return std::string("true");
   if (text == "false" || text == "0" || text == "f") return std::string("false");
   return invalid_argument("-" + flag + " is true or false, not \"" + std::string(text) + "\"");
+}
+
+Status unknown_flag(std::span<const FlagSpec> specs, const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const FlagSpec& spec : specs) names.emplace_back(spec.name);
+  const std::string_view nearest = nearest_word(names, name);
+  std::string message = "unknown flag -" + name;
+  if (!nearest.empty()) message += " (did you mean -" + std::string(nearest) + "?)";
+  return invalid_argument(std::move(message));
 }
 
 bool is_flag(std::string_view argument) {
@@ -45,7 +57,7 @@ Result<ParsedArgs> parse_args(std::span<const FlagSpec> specs,
     }
     const auto spec = std::find_if(specs.begin(), specs.end(),
                                    [&](const FlagSpec& entry) { return name == entry.name; });
-    if (spec == specs.end()) return invalid_argument("unknown flag -" + name);
+    if (spec == specs.end()) return unknown_flag(specs, name);
     if (spec->kind == FlagKind::kUnsupported) {
       return invalid_argument("-" + name + " is upstream's, not supported yet");
     }
@@ -62,6 +74,18 @@ Result<ParsedArgs> parse_args(std::span<const FlagSpec> specs,
     }
   }
   return parsed;
+}
+
+Result<int64_t> flag_number(const ParsedArgs& args, std::string_view flag, int64_t fallback,
+                            int64_t min, int64_t max) {
+  if (!args.has(flag)) return fallback;
+  const std::string text = args.value(flag);
+  int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, fault] = std::from_chars(text.data(), end, number);
+  if (stop == end && fault == std::errc() && number >= min && number <= max) return number;
+  return invalid_argument("-" + std::string(flag) + " is a number from " + std::to_string(min) +
+                          " to " + std::to_string(max));
 }
 
 }  // namespace litestream

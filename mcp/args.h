@@ -44,4 +44,8 @@ class ParsedArgs {
 Result<ParsedArgs> parse_args(std::span<const FlagSpec> specs,
                               std::span<const std::string> arguments);
 
+// The flag as a whole number; `fallback` if it was not given. InvalidArgument names flag and range.
+Result<int64_t> flag_number(const ParsedArgs& args, std::string_view flag, int64_t fallback,
+                            int64_t min, int64_t max);
+
 }  // namespace litestream

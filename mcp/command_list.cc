@@ -2,6 +2,8 @@
 
 #include <ostream>
 
+#include "mcp/json_writer.h"
+#include "mcp/mcp_protocol.h"
 #include "mcp/program.h"
 #include "mcp/source_argument.h"
 #include "mcp/sql_session.h"
@@ -13,7 +15,8 @@ namespace {
 int print_rows(Streams streams, const char* command, const ParsedArgs& args,
                const Result<SqlRows>& rows) {
   if (!rows.ok()) return failure(streams, command, rows.status());
-  streams.out << (args.is_on("json") ? format_json_rows(*rows) : format_table(*rows));
+  streams.out << (args.is_on("json") ? format_json_rows(*rows)
+                                     : format_table(*rows, streams.out_width));
   return kExitOk;
 }
 
@@ -45,7 +48,7 @@ int run_databases(const ParsedArgs& args, Streams streams) {
   }
   const auto session = SqlSession::open(":memory:", {});
   if (!session.ok()) return failure(streams, "databases", session.status());
-  const Status loaded = load_config(**session, config_path(args));
+  const Status loaded = load_config(**session, args);
   if (!loaded.ok()) return failure(streams, "databases", loaded);
   const char* sql = args.is_on("json") ? "commands/databases_json" : "commands/databases";
   return print_rows(streams, "databases", args, (*session)->run(sql));
@@ -95,20 +98,37 @@ int run_version(const ParsedArgs& args, Streams streams) {
   }
   const auto session = SqlSession::open(":memory:", {});
   if (!session.ok()) return failure(streams, "version", session.status());
-  const auto version = (*session)->run_scalar("commands/version");
-  if (!version.ok()) return failure(streams, "version", version.status());
-  streams.out << to_text(*version) << '\n';
+  const auto rows = (*session)->run("commands/version");
+  if (!rows.ok()) return failure(streams, "version", rows.status());
+  const std::string version = to_text(rows->rows[0][0]);
+  const std::string sqlite_version = to_text(rows->rows[0][1]);
+  std::vector<std::string_view> mcp_versions = {kStatelessVersion};
+  for (const std::string_view each : handshake_versions()) mcp_versions.push_back(each);
+  if (args.is_on("json")) {
+    JsonWriter writer;
+    writer.begin_object().key("version").string(version);
+    writer.key("sqlite_version").string(sqlite_version);
+    writer.key("mcp_versions").begin_array();
+    for (const std::string_view each : mcp_versions) writer.string(each);
+    streams.out << writer.end_array().end_object().text() << '\n';
+    return kExitOk;
+  }
+  streams.out << version << '\n';
+  if (!args.is_on("verbose")) return kExitOk;
+  streams.out << "SQLite " << sqlite_version << "\nMCP";
+  for (const std::string_view each : mcp_versions) streams.out << ' ' << each;
+  streams.out << '\n';
   return kExitOk;
 }
 
 constexpr FlagSpec kListFlags[] = {{"config", FlagKind::kValue},
                                    {"json", FlagKind::kSwitch},
-                                   {"no-expand-env", FlagKind::kUnsupported}};
+                                   {"no-expand-env", FlagKind::kSwitch}};
 constexpr FlagSpec kLtxFlags[] = {{"config", FlagKind::kValue},
                                   {"level", FlagKind::kValue},
                                   {"json", FlagKind::kSwitch},
-                                  {"no-expand-env", FlagKind::kUnsupported}};
-constexpr FlagSpec kVersionFlags[] = {{"verbose", FlagKind::kUnsupported}};
+                                  {"no-expand-env", FlagKind::kSwitch}};
+constexpr FlagSpec kVersionFlags[] = {{"verbose", FlagKind::kSwitch}, {"json", FlagKind::kSwitch}};
 
 }  // namespace
 
@@ -117,8 +137,9 @@ const Command kDatabasesCommand = {"databases", "list the databases of the confi
 
 Lists the databases of the configuration with their replicas.
 
-  -config FILE  the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
-  -json         print [{"path","replica"}]
+  -config FILE   the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
+  -no-expand-env leave $VAR and ${VAR} in it as they are
+  -json          print [{"path","replica"}]
 
 Example:
   litestream databases -config litestream.yml
@@ -130,8 +151,9 @@ const Command kStatusCommand = {"status", "show how current the backups are",
 
 Shows local and replicated transaction, lag and errors of one database, or of all.
 
-  -config FILE  the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
-  -json         print [{"database","status","local_txid","wal_size"}]
+  -config FILE   the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
+  -no-expand-env leave $VAR and ${VAR} in it as they are
+  -json          print [{"database","status","local_txid","wal_size"}]
 
 Examples:
   litestream status
@@ -144,9 +166,10 @@ const Command kLtxCommand = {"ltx", "list the LTX files of a backup",
 
 Lists the LTX files of a database of the configuration, or of a replica, newest first.
 
-  -config FILE  the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
-  -level N      0 (raw, the default) to 9 (snapshots), or all
-  -json         print [{"level","min_txid","max_txid","size","timestamp"}]
+  -config FILE   the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
+  -no-expand-env leave $VAR and ${VAR} in it as they are
+  -level N       0 (raw, the default) to 9 (snapshots), or all
+  -json          print [{"level","min_txid","max_txid","size","timestamp"}]
 
 Examples:
   litestream ltx /data/app.db
@@ -159,8 +182,9 @@ const Command kSnapshotsCommand = {"snapshots", "list the snapshots of a backup"
 
 Lists the snapshots of a database of the configuration, or of a replica, newest first.
 
-  -config FILE  the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
-  -json         print [{"replica","txid","size","created_at"}]
+  -config FILE   the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
+  -no-expand-env leave $VAR and ${VAR} in it as they are
+  -json          print [{"replica","txid","size","created_at"}]
 
 Example:
   litestream snapshots file:///backup/app
@@ -173,8 +197,9 @@ const Command kGenerationsCommand = {
 
 Lists backups that Litestream 0.3 wrote. Later ones have no generations: see litestream ltx.
 
-  -config FILE  the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
-  -json         print the rows as JSON
+  -config FILE   the configuration (default $LITESTREAM_CONFIG, else /etc/litestream.yml)
+  -no-expand-env leave $VAR and ${VAR} in it as they are
+  -json          print the rows as JSON
 
 Example:
   litestream generations /data/app.db
@@ -182,9 +207,16 @@ Example:
     kListFlags, run_generations};
 
 const Command kVersionCommand = {"version", "print the version",
-                                 R"(Usage: litestream version
+                                 R"(Usage: litestream version [-verbose] [-json]
 
 Prints the version.
+
+  -verbose  also the version of SQLite, and the versions of MCP that are spoken
+  -json     print {"version","sqlite_version","mcp_versions"}
+
+Examples:
+  litestream version
+  litestream version -json
 )",
                                  kVersionFlags, run_version};
 

@@ -5,57 +5,66 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "mcp/http_access.h"
+#include "mcp/mcp_exchange.h"
 #include "mcp/mcp_server.h"
 #include "mcp/tool_arguments.h"
 #include "mcp/tools.h"
 
 namespace litestream {
 
-struct HttpRequest {
+struct EndpointRequest {
   std::string method;
   std::string path;       // percent-decoded, without the query
   QueryParameters query;  // decoded
-  std::vector<std::pair<std::string, std::string>> headers;
+  HttpHeaders headers;
   std::string body;
   bool body_too_long = false;  // the body was longer than kRpcMessageBytesMax and is not here
 
-  // The first header of that name in any case; nullptr: none.
-  const std::string* header(std::string_view name) const;
+  const std::string* header(std::string_view name) const { return find_header(headers, name); }
 };
 
 struct HttpReply {
   int status = 200;
   std::string body;  // JSON, or empty
-  std::vector<std::pair<std::string, std::string>> headers;
+  HttpHeaders headers;
+  bool is_stream = false;  // the exchange was kept open; there is no reply now
+  // What ends a stream of events that the exchange has begun. Where it began none, nobody waits
+  // for an answer: a client that takes streams gets an empty one.
+  bool is_silent = false;
+};
+
+// An exchange over HTTP. What a client accepts is known only here.
+class HttpExchange : public McpExchange {
+ public:
+  virtual void set_accepts_stream(bool accepts) = 0;
 };
 
 class HttpEndpoint {
  public:
-  struct Options {
-    // Bound to a loopback address: a Host header that names anything else comes from a page that
-    // has rebound its name to this machine, and is refused.
-    bool check_host = true;
-  };
+  // `server` and `tools` must outlive the endpoint. `tools` may be nullptr: no plain endpoints.
+  HttpEndpoint(McpServer& server, const Tools* tools, HttpAccess::Options options)
+      : server_(server), tools_(tools), access_(std::move(options)) {}
 
-  // `server` and `tools` must outlive the endpoint.
-  HttpEndpoint(McpServer& server, const Tools& tools, Options options)
-      : server_(server), tools_(tools), options_(options) {}
-
-  HttpReply handle(const HttpRequest& request);
+  HttpReply handle(const EndpointRequest& request, HttpExchange& exchange);
 
  private:
-  HttpReply dispatch(const HttpRequest& request);
-  HttpReply handle_mcp(const HttpRequest& request);
-  HttpReply handle_mcp_delete(const HttpRequest& request);
-  HttpReply handle_tool(const HttpRequest& request, std::string_view tool_name);
-  HttpReply run_tool(const ToolDefinition& tool, Result<SqlParameters> parameters);
+  HttpReply dispatch(const EndpointRequest& request, HttpExchange& exchange);
+  HttpReply handle_mcp(const EndpointRequest& request, HttpExchange& exchange);
+  HttpReply handle_mcp_get(const EndpointRequest& request, HttpExchange& exchange);
+  HttpReply handle_mcp_delete(const EndpointRequest& request);
+  HttpReply handle_tool(const EndpointRequest& request, std::string_view tool_name,
+                        HttpExchange& exchange);
+  HttpReply handle_tool_body(const EndpointRequest& request, const ToolDefinition& tool,
+                             HttpExchange& exchange);
+  HttpReply run_tool(const ToolDefinition& tool, Result<SqlParameters> parameters,
+                     HttpExchange& exchange);
 
   McpServer& server_;
-  const Tools& tools_;
-  const Options options_;
+  const Tools* const tools_;
+  const HttpAccess access_;
 };
 
 }  // namespace litestream

@@ -77,6 +77,8 @@ const char* classify(const Members& members, RpcMessage& message) {
   const bool is_response = members.result.has_value() != members.error.has_value();
   if (!is_response || (members.result && !members.id)) return "\"method\" is missing";
   message.kind = RpcMessage::Kind::kResponse;
+  message.result = members.result;
+  message.error = members.error;
   return nullptr;
 }
 
@@ -89,6 +91,7 @@ RpcParser::RpcParser() {
 }
 
 std::optional<RpcMessage> RpcParser::parse(std::string_view text, RpcError& error) {
+  refused_id_.clear();
   if (text.size() > kRpcMessageBytesMax) {
     error = {kRpcInvalidRequest, "the message is too long", ""};
     return std::nullopt;
@@ -110,11 +113,13 @@ std::optional<RpcMessage> RpcParser::parse(std::string_view text, RpcError& erro
   }
   if (problem == nullptr) problem = read_members(object, members);
   if (problem == nullptr) problem = classify(members, message);
-  if (problem == nullptr && members.id) {
+  if (members.id &&
+      (members.id->is_string() || members.id->is_int64() || members.id->is_uint64())) {
     message.id = raw_id(padded_, text.size());
     if (message.id.empty() || message.id.size() > kRpcIdBytesMax) problem = "\"id\" is too long";
   }
   if (problem != nullptr) {
+    refused_id_ = message.id.size() > kRpcIdBytesMax ? "" : message.id;
     error = {kRpcInvalidRequest, std::string("Invalid request: ") + problem, ""};
     return std::nullopt;
   }
@@ -137,6 +142,20 @@ std::string rpc_error(std::string_view id, const RpcError& error) {
   writer.key("code").integer(error.code).key("message").string(error.message);
   if (!error.data.empty()) writer.key("data").raw(error.data);
   return std::move(writer.end_object().end_object()).take();
+}
+
+std::string rpc_request(std::string_view id, std::string_view method,
+                        std::string_view params_json) {
+  JsonWriter writer;
+  writer.begin_object().key("jsonrpc").string("2.0").key("id").raw(id);
+  writer.key("method").string(method).key("params").raw(params_json);
+  return std::move(writer.end_object()).take();
+}
+
+std::string rpc_notification(std::string_view method, std::string_view params_json) {
+  JsonWriter writer;
+  writer.begin_object().key("jsonrpc").string("2.0").key("method").string(method);
+  return std::move(writer.key("params").raw(params_json).end_object()).take();
 }
 
 }  // namespace litestream

@@ -1,6 +1,7 @@
 // The process around the program: the extension in every connection, and nothing else.
 
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <iostream>
@@ -9,6 +10,7 @@
 
 #include "mcp/program.h"
 #include "mcp/program_log.h"
+#include "mcp/terminal.h"
 
 struct sqlite3_api_routines;
 extern "C" int sqlite3_litestreamext_init(sqlite3* connection, char** error_message,
@@ -24,7 +26,9 @@ int main(int argc, char** argv) {
     return litestream::kExitFailed;
   }
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  const int status = litestream::run_program(arguments, {std::cout, std::cerr});
+  const litestream::Streams streams{std::cout, std::cerr, litestream::terminal_width(STDOUT_FILENO),
+                                    litestream::terminal_width(STDERR_FILENO) > 0};
+  const int status = litestream::run_program(arguments, streams);
   std::cout.flush();
   if (!std::cout) return litestream::kExitFailed;  // nobody got the output
   // Connections that idle in their keep-alive wait have nothing to lose; waiting for them would

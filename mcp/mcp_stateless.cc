@@ -1,32 +1,13 @@
 #include "mcp/mcp_stateless.h"
 
-#include <algorithm>
-#include <array>
+#include <charconv>
 #include <string>
 
-#include "mcp/mcp_server.h"
+#include "mcp/json_writer.h"
+#include "mcp/mcp_protocol.h"
 
 namespace litestream {
 namespace {
-
-constexpr int kRpcHeaderMismatch = -32020;
-constexpr int kRpcUnsupportedVersion = -32022;
-
-constexpr std::string_view kVersionKey = "io.modelcontextprotocol/protocolVersion";
-constexpr std::string_view kCapabilitiesKey = "io.modelcontextprotocol/clientCapabilities";
-constexpr std::string_view kServerInfoKey = "io.modelcontextprotocol/serverInfo";
-// The tools change only when the program does.
-constexpr int64_t kCacheTtlMs = 3'600'000;
-
-std::optional<simdjson::dom::element> meta_member(const RpcMessage& message, std::string_view key) {
-  simdjson::dom::object meta;
-  simdjson::dom::element element;
-  if (!message.params || (*message.params)["_meta"].get(meta) != simdjson::SUCCESS ||
-      meta[key].get(element) != simdjson::SUCCESS) {
-    return std::nullopt;
-  }
-  return element;
-}
 
 bool is_date_from(std::string_view text, std::string_view first) {
   if (text.size() != first.size()) return false;
@@ -105,43 +86,51 @@ std::string percent_decoded(std::string_view text) {
   return out;
 }
 
-RpcError mismatch(const char* header, const char* what) {
-  return {kRpcHeaderMismatch, std::string("Header ") + header + " " + what, ""};
+RpcError mismatch(const std::string& header, const char* what) {
+  return {kRpcHeaderMismatch, "Header " + header + " " + what, ""};
 }
 
-std::optional<RpcError> check_name(const McpRequest& request, const RpcMessage& message) {
-  const char* member = nullptr;
-  if (message.method == "tools/call" || message.method == "prompts/get") member = "name";
-  if (message.method == "resources/read") member = "uri";
-  if (member == nullptr) return std::nullopt;
-  if (!request.name) return mismatch("Mcp-Name", "is missing");
-  const std::optional<std::string> name = decode_header(*request.name);
-  if (!name) return mismatch("Mcp-Name", "is not valid base64");
-  std::string_view expected;
-  if (!message.params || (*message.params)[member].get(expected) != simdjson::SUCCESS) {
-    return RpcError{kRpcInvalidParams, std::string("\"") + member + "\" must be a string", ""};
-  }
-  if (*name != expected && *name != percent_decoded(expected)) {
-    return mismatch("Mcp-Name", "differs from the body");
+// nullopt: the header says what the body says.
+std::optional<RpcError> check_text(const std::string& header, const std::string& value,
+                                   std::string_view expected) {
+  const std::optional<std::string> decoded = decode_header(value);
+  if (!decoded) return mismatch(header, "is not valid base64");
+  if (*decoded != expected && *decoded != percent_decoded(expected)) {
+    return mismatch(header, "differs from the body");
   }
   return std::nullopt;
 }
 
-std::optional<RpcError> check_version(const McpRequest& request, const RpcMessage& message) {
-  const auto claim = meta_member(message, kVersionKey);
-  const auto capabilities = meta_member(message, kCapabilitiesKey);
+std::optional<RpcError> check_name(const McpHeaders& headers, const RpcMessage& message) {
+  const char* member = nullptr;
+  if (message.method == "tools/call" || message.method == "prompts/get") member = "name";
+  if (message.method == "resources/read") member = "uri";
+  if (member == nullptr) return std::nullopt;
+  if (!headers.name) return mismatch("Mcp-Name", "is missing");
+  std::string_view expected;
+  if (!message.params || (*message.params)[member].get(expected) != simdjson::SUCCESS) {
+    return RpcError{kRpcInvalidParams, std::string("\"") + member + "\" must be a string", ""};
+  }
+  return check_text("Mcp-Name", *headers.name, expected);
+}
+
+std::optional<RpcError> check_version(const McpHeaders* headers, const RpcMessage& message) {
+  const auto claim = meta_member(message.params, kMetaVersion);
+  const auto capabilities = meta_member(message.params, kMetaCapabilities);
   std::string_view version;
   if (!claim || claim->get(version) != simdjson::SUCCESS) {
-    return RpcError{kRpcInvalidParams, "_meta must hold " + std::string(kVersionKey) + ", a string",
-                    ""};
+    return RpcError{kRpcInvalidParams,
+                    "_meta must hold " + std::string(kMetaVersion) + ", a string", ""};
   }
   if (!capabilities || !capabilities->is_object()) {
     return RpcError{kRpcInvalidParams,
-                    "_meta must hold " + std::string(kCapabilitiesKey) + ", an object", ""};
+                    "_meta must hold " + std::string(kMetaCapabilities) + ", an object", ""};
   }
-  if (!request.protocol_version) return mismatch("MCP-Protocol-Version", "is missing");
-  if (trimmed(*request.protocol_version) != version) {
-    return mismatch("MCP-Protocol-Version", "differs from the body");
+  if (headers != nullptr) {
+    if (!headers->protocol_version) return mismatch("MCP-Protocol-Version", "is missing");
+    if (trimmed(*headers->protocol_version) != version) {
+      return mismatch("MCP-Protocol-Version", "differs from the body");
+    }
   }
   if (version == kStatelessVersion) return std::nullopt;
   JsonWriter data;
@@ -151,52 +140,82 @@ std::optional<RpcError> check_version(const McpRequest& request, const RpcMessag
 }
 
 std::optional<RpcError> check_log_level(const RpcMessage& message) {
-  const auto level = meta_member(message, "io.modelcontextprotocol/logLevel");
-  if (!level) return std::nullopt;
-  constexpr std::array<std::string_view, 8> kLevels = {"debug", "info",     "notice", "warning",
-                                                       "error", "critical", "alert",  "emergency"};
+  const auto level = meta_member(message.params, kMetaLogLevel);
   std::string_view text;
-  if (level->get(text) == simdjson::SUCCESS &&
-      std::find(kLevels.begin(), kLevels.end(), text) != kLevels.end()) {
+  if (!level || (level->get(text) == simdjson::SUCCESS && parse_mcp_log_level(text))) {
     return std::nullopt;
   }
   return RpcError{kRpcInvalidParams, "unknown log level", ""};
 }
 
-}  // namespace
-
-bool is_stateless_era(const McpRequest& request, const RpcMessage& message) {
-  if (message.kind == RpcMessage::Kind::kResponse) return false;
-  if (meta_member(message, kVersionKey)) return true;
-  return request.protocol_version &&
-         is_date_from(trimmed(*request.protocol_version), kStatelessVersion);
+std::optional<double> number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
 }
 
-std::optional<RpcError> check_stateless_request(const McpRequest& request,
-                                                const RpcMessage& message) {
-  if (auto error = check_version(request, message)) return error;
-  if (!request.method) return mismatch("Mcp-Method", "is missing");
-  if (trimmed(*request.method) != message.method) {
-    return mismatch("Mcp-Method", "differs from the body");
+// The header repeats `argument`, a number, a boolean or a string.
+std::optional<RpcError> check_argument(const std::string& header, const std::string& value,
+                                       simdjson::dom::element argument) {
+  double expected = 0;
+  if (argument.is_number() && argument.get(expected) == simdjson::SUCCESS) {
+    const std::optional<std::string> decoded = decode_header(value);
+    if (!decoded) return mismatch(header, "is not valid base64");
+    if (number(*decoded) == expected) return std::nullopt;
+    return mismatch(header, "differs from the body");
   }
-  if (auto error = check_name(request, message)) return error;
+  std::string_view text;
+  if (argument.get(text) == simdjson::SUCCESS) return check_text(header, value, text);
+  return check_text(header, value, simdjson::minify(argument));
+}
+
+}  // namespace
+
+bool is_stateless_era(const McpHeaders* headers, const RpcMessage& message) {
+  if (message.kind == RpcMessage::Kind::kResponse) return false;
+  if (meta_member(message.params, kMetaVersion)) return true;
+  return headers != nullptr && headers->protocol_version &&
+         is_date_from(trimmed(*headers->protocol_version), kStatelessVersion);
+}
+
+std::optional<RpcError> check_stateless_request(const McpHeaders* headers,
+                                                const RpcMessage& message) {
+  if (auto error = check_version(headers, message)) return error;
+  if (headers != nullptr) {
+    if (!headers->method) return mismatch("Mcp-Method", "is missing");
+    if (trimmed(*headers->method) != message.method) {
+      return mismatch("Mcp-Method", "differs from the body");
+    }
+    if (auto error = check_name(*headers, message)) return error;
+  }
   return check_log_level(message);
 }
 
-void write_server_info(JsonWriter& writer) {
-  writer.begin_object().key("name").string("litestream").key("title").string("Litestream");
-  writer.key("version").string(LITESTREAM_VERSION).end_object();
-}
-
-void write_stateless_result_members(JsonWriter& writer) {
-  writer.key("resultType").string("complete");
-  writer.key("_meta").begin_object().key(kServerInfoKey);
-  write_server_info(writer);
-  writer.end_object();
-}
-
-void write_cache_members(JsonWriter& writer) {
-  writer.key("ttlMs").integer(kCacheTtlMs).key("cacheScope").string("public");
+std::optional<RpcError> check_parameter_headers(const McpHeaders& headers,
+                                                const RpcMessage& message,
+                                                const std::vector<McpHeaderParameter>& parameters) {
+  for (const McpHeaderParameter& parameter : parameters) {
+    const std::string name = "Mcp-Param-" + parameter.header;
+    std::string lower_name = parameter.header;
+    for (char& c : lower_name) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    const std::string* value = nullptr;
+    for (const auto& [header, text] : headers.parameters) {
+      if (header == lower_name) value = &text;
+    }
+    simdjson::dom::element argument;
+    const bool given =
+        message.params &&
+        (*message.params)["arguments"][parameter.parameter].get(argument) == simdjson::SUCCESS &&
+        !argument.is_null();
+    if (!given && value == nullptr) continue;
+    if (!given) return mismatch(name, "names an argument that the body does not have");
+    if (value == nullptr) return mismatch(name, "is missing");
+    if (auto error = check_argument(name, *value, argument)) return error;
+  }
+  return std::nullopt;
 }
 
 }  // namespace litestream

@@ -1,18 +1,21 @@
 #include "mcp/program.h"
 
-#include <algorithm>
-#include <array>
 #include <ostream>
+#include <vector>
+
+#include "ext/base/nearest.h"
 
 namespace litestream {
 namespace {
 
-constexpr std::array<const Command*, 9> kCommands = {
-    &kReplicateCommand, &kRestoreCommand,     &kDatabasesCommand, &kStatusCommand, &kLtxCommand,
-    &kSnapshotsCommand, &kGenerationsCommand, &kMcpCommand,       &kVersionCommand};
-
-constexpr std::array<std::string_view, 9> kUpstreamCommands = {
-    "sync", "start", "stop", "register", "unregister", "info", "list", "reset", "verify"};
+constexpr const Command* kCommands[] = {
+    &kReplicateCommand, &kRestoreCommand,    &kVerifyCommand,      &kPlanCommand,
+    &kRestorePointsCommand,
+    &kDatabasesCommand,   &kStatusCommand,
+    &kLtxCommand,       &kSnapshotsCommand,  &kGenerationsCommand, &kMcpCommand,
+    &kListCommand,      &kInfoCommand,       &kSyncCommand,        &kStartCommand,
+    &kStopCommand,      &kRegisterCommand,   &kUnregisterCommand,  &kResetCommand,
+    &kConfigCommand,    &kCompletionCommand, &kVersionCommand};
 
 void write_help(std::ostream& out) {
   out << "litestream backs up SQLite databases continuously.\n\n"
@@ -38,10 +41,10 @@ const Command* find_command(std::string_view name) {
 }
 
 int unknown_command(Streams streams, std::string_view name) {
-  const bool upstreams = std::find(kUpstreamCommands.begin(), kUpstreamCommands.end(), name) !=
-                         kUpstreamCommands.end();
-  streams.err << "litestream: " << (upstreams ? "the command \"" : "unknown command \"") << name
-              << (upstreams ? "\" is not supported yet\n" : "\"; see litestream help\n");
+  std::vector<std::string_view> names = {"help"};
+  for (const Command* command : kCommands) names.emplace_back(command->name);
+  streams.err << "litestream: unknown command '" << name << "'" << nearest_hint(names, name)
+              << "; see litestream help\n";
   return kExitUsage;
 }
 

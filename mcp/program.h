@@ -20,6 +20,8 @@ inline constexpr int kExitUsage = 2;
 struct Streams {
   std::ostream& out;
   std::ostream& err;
+  size_t out_width = 0;          // columns of the terminal that `out` is; 0: it is none
+  bool err_is_terminal = false;  // progress may be shown there
 };
 
 // `arguments` without the program's name.
@@ -43,12 +45,25 @@ int failure(Streams streams, const char* command, const Status& status);
 
 extern const Command kReplicateCommand;
 extern const Command kRestoreCommand;
+extern const Command kVerifyCommand;
+extern const Command kPlanCommand;
+extern const Command kRestorePointsCommand;
 extern const Command kDatabasesCommand;
 extern const Command kLtxCommand;
 extern const Command kSnapshotsCommand;
 extern const Command kGenerationsCommand;
 extern const Command kStatusCommand;
 extern const Command kMcpCommand;
+extern const Command kInfoCommand;
+extern const Command kListCommand;
+extern const Command kStartCommand;
+extern const Command kStopCommand;
+extern const Command kSyncCommand;
+extern const Command kRegisterCommand;
+extern const Command kUnregisterCommand;
+extern const Command kResetCommand;
+extern const Command kConfigCommand;
+extern const Command kCompletionCommand;
 extern const Command kVersionCommand;
 
 }  // namespace litestream

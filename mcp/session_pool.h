@@ -39,6 +39,7 @@ class SessionPool {
   // Busy after `acquire_timeout_ms` without a free session, Cancelled after shut_down(); else what
   // opening a connection answers.
   Result<Lease> acquire();
+  const std::vector<GivenSource>& given_sources() const { return given_sources_; }
   // Refuses what comes and interrupts what runs. A statement about to begin is missed (SQLite
   // forgets an interrupt when one begins), so call again until all leases are back.
   void shut_down();

@@ -44,17 +44,25 @@ std::string config_path(const ParsedArgs& args) {
   return kDefaultConfigPath;
 }
 
-Status load_config(SqlSession& session, const std::string& path) {
+Status load_config(SqlSession& session, const std::string& path, const ConfigLoad& how) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) {
     return not_found("no configuration at " + path +
                      "; give -config FILE, or set LITESTREAM_CONFIG");
   }
-  return session.run("commands/config_load", {{"path", path}}).status();
+  const SqlValue options = how.options.empty() ? SqlValue(nullptr) : SqlValue(how.options);
+  const SqlValue expand = int64_t{how.expand_env ? 1 : 0};
+  return session
+      .run("commands/config_load", {{"path", path}, {"options", options}, {"expand", expand}})
+      .status();
+}
+
+Status load_config(SqlSession& session, const ParsedArgs& args) {
+  return load_config(session, config_path(args), {!args.is_on("no-expand-env"), ""});
 }
 
 Status load_config_for(SqlSession& session, const ParsedArgs& args, std::string_view source) {
-  if (!is_url(source)) return load_config(session, config_path(args));
+  if (!is_url(source)) return load_config(session, args);
   if (args.has("config")) {
     return invalid_argument("-config does not go with a replica URL; give a database path");
   }

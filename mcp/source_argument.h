@@ -24,8 +24,16 @@ GivenSource given_source(std::string_view text);
 // /etc/litestream.yml.
 std::string config_path(const ParsedArgs& args);
 
+// How a configuration is read.
+struct ConfigLoad {
+  bool expand_env = true;  // $VAR and ${VAR}
+  std::string options;     // JSON: what keys that the file does not set mean
+};
+
 // Loads it. NotFound if there is no such file; else the extension's error, with key and line.
-Status load_config(SqlSession& session, const std::string& path);
+Status load_config(SqlSession& session, const std::string& path, const ConfigLoad& how = {});
+// The one that -config and -no-expand-env say.
+Status load_config(SqlSession& session, const ParsedArgs& args);
 
 // What a command needs before it asks about `source`: a URL excludes -config (InvalidArgument) and
 // needs none, a path needs one.

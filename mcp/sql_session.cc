@@ -204,6 +204,17 @@ Result<SqlRows> SqlSession::run(std::string_view name, const SqlParameters& para
   return result;
 }
 
+Result<SqlRows> SqlSession::run(std::string_view name, const SqlParameters& parameters,
+                                Cancellation& cancellation) {
+  // SQLite forgets an interrupt when a statement begins while no other runs. So one that touches no
+  // table is kept running: then an interrupt counts from here on, whenever it comes.
+  LS_ASSIGN_OR_RETURN(sqlite3_stmt * companion, prepare("commands/session_busy"));
+  const StatementReset reset(companion);
+  if (const int code = sqlite3_step(companion); code != SQLITE_ROW) return error(code);
+  const Cancellation::Watch watch(cancellation, [this] { interrupt(); });
+  return run(name, parameters);
+}
+
 Result<SqlValue> SqlSession::run_scalar(std::string_view name, const SqlParameters& parameters) {
   LS_ASSIGN_OR_RETURN(SqlRows result, run(name, parameters));
   if (result.rows.empty() || result.rows[0].empty()) return SqlValue(nullptr);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ext/base/status.h"
+#include "mcp/cancellation.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -54,8 +55,10 @@ class SqlSession {
   SqlSession& operator=(const SqlSession&) = delete;
 
   // Runs sql/<name>.sql, for example "commands/version". Internal: no such file. At most
-  // kSqlRowCountMax rows.
+  // kSqlRowCountMax rows. Cancelled soon after `cancellation` says so.
   Result<SqlRows> run(std::string_view name, const SqlParameters& parameters = {});
+  Result<SqlRows> run(std::string_view name, const SqlParameters& parameters,
+                      Cancellation& cancellation);
   // The first column of the first row; NULL if there is no row.
   Result<SqlValue> run_scalar(std::string_view name, const SqlParameters& parameters = {});
 

@@ -29,6 +29,42 @@ bool is_number(const SqlValue& value) {
   return std::holds_alternative<int64_t>(value) || std::holds_alternative<double>(value);
 }
 
+// Bytes of the first `count` characters.
+size_t prefix_bytes(std::string_view text, size_t count) {
+  size_t at = 0;
+  for (; at < text.size(); ++at) {
+    const bool begins = (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
+    if (begins && count-- == 0) break;
+  }
+  return at;
+}
+
+// The beginning and the end of a text that is too long: the end of a path says most.
+std::string shortened(const std::string& text, size_t width) {
+  const size_t length = display_width(text);
+  if (length <= width) return text;
+  const size_t front = (width - 1) / 3;
+  const size_t back = width - 1 - front;
+  return text.substr(0, prefix_bytes(text, front)) + "…" +
+         text.substr(prefix_bytes(text, length - back));
+}
+
+// Takes from the widest columns of text until the line fits, or they are too narrow to say much.
+void fit(std::vector<size_t>& widths, const std::vector<bool>& numeric, size_t width_max) {
+  constexpr size_t kWidthMin = 12;
+  size_t total = kColumnGap.size() * (widths.size() - 1);
+  for (const size_t width : widths) total += width;
+  while (total > width_max) {
+    size_t* widest = nullptr;
+    for (size_t i = 0; i < widths.size(); ++i) {
+      if (!numeric[i] && (widest == nullptr || widths[i] > *widest)) widest = &widths[i];
+    }
+    if (widest == nullptr || *widest <= kWidthMin) return;
+    --*widest;
+    --total;
+  }
+}
+
 void append_cell(std::string& out, std::string_view text, size_t width, bool right) {
   const std::string padding(width - std::min(width, display_width(text)), ' ');
   if (right) out += padding;
@@ -55,7 +91,7 @@ void write_value(JsonWriter& writer, const SqlValue& value) {
 
 }  // namespace
 
-std::string format_table(const SqlRows& rows) {
+std::string format_table(const SqlRows& rows, size_t width_max) {
   std::vector<size_t> widths;
   std::vector<bool> numeric(rows.columns.size(), false);
   for (const std::string& column : rows.columns) widths.push_back(display_width(column));
@@ -65,11 +101,12 @@ std::string format_table(const SqlRows& rows) {
       if (is_number(row[i])) numeric[i] = true;
     }
   }
+  if (width_max > 0 && !widths.empty()) fit(widths, numeric, width_max);
   std::string out;
   const auto append_row = [&](const auto& text_of) {
     for (size_t i = 0; i < widths.size(); ++i) {
       if (i > 0) out += kColumnGap;
-      append_cell(out, text_of(i), widths[i], numeric[i]);
+      append_cell(out, shortened(text_of(i), widths[i]), widths[i], numeric[i]);
     }
     end_line(out);
   };

@@ -47,11 +47,25 @@ Status out_of_range(const ToolDefinition& tool, const ToolParameter& parameter) 
   return invalid_argument(std::move(message));
 }
 
+const ToolParameter& config_parameter() {
+  static const ToolParameter parameter = [] {
+    ToolParameter config;
+    config.name = kConfigArgument;
+    config.accepts_string = true;
+    return config;
+  }();
+  return parameter;
+}
+
+// By our name or upstream's.
 const ToolParameter* find_parameter(const ToolDefinition& tool, std::string_view name) {
+  for (const auto& [upstream_name, our_name] : tool.upstream) {
+    if (upstream_name == name) name = our_name;
+  }
   for (const ToolParameter& parameter : tool.parameters) {
     if (parameter.name == name) return &parameter;
   }
-  return nullptr;
+  return name == kConfigArgument ? &config_parameter() : nullptr;
 }
 
 Result<SqlValue> checked_integer(const ToolDefinition& tool, const ToolParameter& parameter,
@@ -118,6 +132,18 @@ bool is_given(const SqlParameters& parameters, std::string_view name) {
                      [&](const auto& entry) { return entry.first == name; });
 }
 
+// Whoever speaks upstream's names may leave out what upstream lets them leave out.
+void add_upstream_defaults(const ToolDefinition& tool, SqlParameters& parameters) {
+  for (const auto& [name, other_name] : tool.upstream_default) {
+    if (is_given(parameters, name)) continue;
+    for (const auto& [given_name, value] : parameters) {
+      if (given_name != other_name) continue;
+      parameters.emplace_back(name, SqlValue(value));
+      break;
+    }
+  }
+}
+
 Status check_complete(const ToolDefinition& tool, const SqlParameters& parameters) {
   for (const ToolParameter& parameter : tool.parameters) {
     if (!parameter.required || is_given(parameters, parameter.name)) continue;
@@ -137,14 +163,17 @@ Status given_twice(const ToolDefinition& tool, std::string_view name) {
 Result<SqlParameters> arguments_from_json(const ToolDefinition& tool,
                                           simdjson::dom::object arguments) {
   SqlParameters parameters;
+  bool is_upstreams = false;
   for (const auto& member : arguments) {
     const ToolParameter* parameter = find_parameter(tool, member.key);
     if (parameter == nullptr) return unknown_argument(tool, member.key);
+    is_upstreams = is_upstreams || parameter->name != member.key;
     if (member.value.is_null()) continue;
     if (is_given(parameters, parameter->name)) return given_twice(tool, parameter->name);
     LS_ASSIGN_OR_RETURN(SqlValue value, value_from_json(tool, *parameter, member.value));
     parameters.emplace_back(parameter->name, std::move(value));
   }
+  if (is_upstreams) add_upstream_defaults(tool, parameters);
   LS_RETURN_IF_ERROR(check_complete(tool, parameters));
   return parameters;
 }
@@ -152,13 +181,16 @@ Result<SqlParameters> arguments_from_json(const ToolDefinition& tool,
 Result<SqlParameters> arguments_from_query(const ToolDefinition& tool,
                                            const QueryParameters& query) {
   SqlParameters parameters;
+  bool is_upstreams = false;
   for (const auto& [name, text] : query) {
     const ToolParameter* parameter = find_parameter(tool, name);
     if (parameter == nullptr) return unknown_argument(tool, name);
-    if (is_given(parameters, name)) return given_twice(tool, name);
+    is_upstreams = is_upstreams || parameter->name != name;
+    if (is_given(parameters, parameter->name)) return given_twice(tool, parameter->name);
     LS_ASSIGN_OR_RETURN(SqlValue value, value_from_text(tool, *parameter, text));
-    parameters.emplace_back(name, std::move(value));
+    parameters.emplace_back(parameter->name, std::move(value));
   }
+  if (is_upstreams) add_upstream_defaults(tool, parameters);
   LS_RETURN_IF_ERROR(check_complete(tool, parameters));
   return parameters;
 }

@@ -1,5 +1,6 @@
 // Turns what a client sent as a tool's arguments into SQL parameters, checked against the tool's
-// input schema. Every message says what to send instead.
+// input schema. Every message says what to send instead. Upstream's names (tool_definition.h) count
+// as ours; so does its "config", a text that every tool takes (tools.h compares it).
 // Threading: pure functions.
 #pragma once
 
@@ -17,6 +18,7 @@
 namespace litestream {
 
 inline constexpr size_t kArgumentTextBytesMax = 8192;  // as long as the longest URL (limits.h)
+inline constexpr std::string_view kConfigArgument = "config";
 
 // From the `arguments` object of tools/call or a POSTed body. A member that is null counts as left
 // out. InvalidArgument.

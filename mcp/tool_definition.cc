@@ -2,48 +2,13 @@
 
 #include <simdjson.h>
 
-#include <map>
+#include <algorithm>
 
 #include "mcp/json_writer.h"
+#include "mcp/sql_header.h"
 
 namespace litestream {
 namespace {
-
-using HeaderFields = std::map<std::string, std::string, std::less<>>;
-
-std::string_view trim(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
-
-HeaderFields header_fields(std::string_view sql) {
-  HeaderFields fields;
-  std::string* current = nullptr;
-  while (sql.starts_with("--")) {
-    const size_t end = std::min(sql.find('\n'), sql.size());
-    const std::string_view line = sql.substr(2, end - 2);
-    sql.remove_prefix(std::min(end + 1, sql.size()));
-    const size_t colon = line.find(": ");
-    if (line.starts_with("   ") && current != nullptr) {
-      *current += ' ';
-      *current += trim(line);
-    } else if (colon != std::string_view::npos) {
-      current = &fields[std::string(trim(line.substr(0, colon)))];
-      *current = trim(line.substr(colon + 2));
-    }
-  }
-  return fields;
-}
-
-Result<std::string> one_line_json(const std::string& text) {
-  simdjson::dom::parser parser;
-  simdjson::dom::object object;
-  if (parser.parse(text).get_object().get(object) != simdjson::SUCCESS) {
-    return invalid_argument("not a JSON object");
-  }
-  return simdjson::minify(object);
-}
 
 Status add_type(std::string_view type, ToolParameter& parameter) {
   if (type == "string") {
@@ -118,23 +83,55 @@ Result<bool> parse_read_only(const std::string& annotations) {
   return read_only;
 }
 
-Result<ToolDefinition> parse_header(std::string_view name, std::string_view sql) {
-  const HeaderFields fields = header_fields(sql);
-  for (const char* key : {"title", "description", "input", "output", "annotations"}) {
-    const auto field = fields.find(key);
-    if (field == fields.end() || field->second.empty()) {
-      return invalid_argument(std::string("no ") + key);
-    }
+bool has_parameter(const ToolDefinition& tool, std::string_view name) {
+  return std::any_of(tool.parameters.begin(), tool.parameters.end(),
+                     [&](const ToolParameter& parameter) { return parameter.name == name; });
+}
+
+// A JSON object of texts; `values` must name parameters of the tool.
+Result<NamePairs> parse_names(const ToolDefinition& tool, const std::string& text) {
+  NamePairs pairs;
+  if (text.empty()) return pairs;
+  simdjson::dom::parser parser;
+  simdjson::dom::object object;
+  if (parser.parse(text).get_object().get(object) != simdjson::SUCCESS) {
+    return invalid_argument("not a JSON object: " + text);
   }
+  for (const auto& member : object) {
+    std::string_view value;
+    if (member.value.get(value) != simdjson::SUCCESS || !has_parameter(tool, value)) {
+      return invalid_argument("names an unknown parameter: " + text);
+    }
+    pairs.emplace_back(member.key, value);
+  }
+  return pairs;
+}
+
+Status parse_optional_fields(const SqlHeader& header, ToolDefinition& tool) {
+  tool.writes = optional_header_text(header, "writes");
+  tool.confirm = optional_header_text(header, "confirm");
+  tool.job = optional_header_text(header, "job");
+  if (!tool.writes.empty() && !has_parameter(tool, tool.writes)) {
+    return invalid_argument("\"writes\" names an unknown parameter");
+  }
+  LS_ASSIGN_OR_RETURN(tool.upstream, parse_names(tool, optional_header_text(header, "upstream")));
+  LS_ASSIGN_OR_RETURN(tool.upstream_default,
+                      parse_names(tool, optional_header_text(header, "upstream_default")));
+  return {};
+}
+
+Result<ToolDefinition> parse_header(std::string_view name, std::string_view sql) {
+  const SqlHeader header = parse_sql_header(sql);
   ToolDefinition tool;
   tool.name = name;
-  tool.title = fields.at("title");
-  tool.description = fields.at("description");
-  LS_ASSIGN_OR_RETURN(tool.input_schema, one_line_json(fields.at("input")));
-  LS_ASSIGN_OR_RETURN(tool.output_schema, one_line_json(fields.at("output")));
-  LS_ASSIGN_OR_RETURN(tool.annotations, one_line_json(fields.at("annotations")));
+  LS_ASSIGN_OR_RETURN(tool.title, header_text(header, "title"));
+  LS_ASSIGN_OR_RETURN(tool.description, header_text(header, "description"));
+  LS_ASSIGN_OR_RETURN(tool.input_schema, header_json(header, "input"));
+  LS_ASSIGN_OR_RETURN(tool.output_schema, header_json(header, "output"));
+  LS_ASSIGN_OR_RETURN(tool.annotations, header_json(header, "annotations"));
   LS_ASSIGN_OR_RETURN(tool.read_only, parse_read_only(tool.annotations));
   LS_RETURN_IF_ERROR(parse_parameters(tool.input_schema, tool.parameters));
+  LS_RETURN_IF_ERROR(parse_optional_fields(header, tool));
   return tool;
 }
 

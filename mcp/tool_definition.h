@@ -1,16 +1,25 @@
 // What sql/tools/<name>.sql says about its tool in the header comment.
 //
-// The header is the run of "--" lines at the top of the file: "-- key: value", a value going on in
-// lines that start with "--   ". Keys, all required: title, description, input (JSON Schema of the
+// Keys of the header (sql_header.h), all required: title, description, input (JSON Schema of the
 // arguments), output (JSON Schema of the answer), annotations (JSON object). Of the input schema
 // the program enforces `required`, unknown names, `type` (string, integer, boolean, or a list of
-// them), `minimum` and `maximum`. Threading: immutable values.
+// them), `minimum` and `maximum`.
+//
+// Optional keys:
+//   writes: the parameter that names a file the tool writes; mcp-restore-dir holds for it
+//   confirm: the file of sql/ whose only column is the question to put to a person first, or NULL
+//   job: the kind of litestream_jobs in which the tool's progress can be seen
+//   upstream: JSON object, names that Litestream's own server uses -> ours
+//   upstream_default: JSON object, who uses such names may leave out a parameter -> takes the value
+//     of another one
+// Threading: immutable values.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ext/base/status.h"
@@ -27,6 +36,7 @@ struct ToolParameter {
   std::optional<int64_t> minimum;
   std::optional<int64_t> maximum;
 };
+using NamePairs = std::vector<std::pair<std::string, std::string>>;
 
 struct ToolDefinition {
   std::string name;
@@ -37,6 +47,11 @@ struct ToolDefinition {
   std::string annotations;    // JSON, one line
   bool read_only = false;     // annotations.readOnlyHint
   std::vector<ToolParameter> parameters;
+  std::string writes;
+  std::string confirm;
+  std::string job;
+  NamePairs upstream;
+  NamePairs upstream_default;
 };
 
 // InvalidArgument: the header does not follow the rules above.

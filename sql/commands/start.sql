@@ -1,2 +1,2 @@
--- Starts replicating one database of the configuration.
-SELECT litestream_start(:database) AS txid;
+-- Starts replicating a known database without waiting for it.
+SELECT litestream_start(:database, 0) AS started;

@@ -1,1 +1,1 @@
-SELECT litestream_version() AS version;
+SELECT litestream_version() AS version, sqlite_version() AS sqlite_version;

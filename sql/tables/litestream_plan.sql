@@ -9,5 +9,6 @@ CREATE TABLE litestream_plan (
   min_txid TEXT,
   max_txid TEXT,
   size INTEGER,          -- bytes
-  path TEXT              -- where the file is
+  path TEXT,             -- where the file is
+  created_at TEXT HIDDEN -- of the last commit in the file; an object store may know only when it was stored
 );

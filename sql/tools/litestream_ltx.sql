@@ -36,6 +36,7 @@
 --   "additionalProperties": false
 --   }
 -- annotations: {"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}
+-- upstream: {"path": "database"}
 WITH matching AS MATERIALIZED (
   SELECT level, min_txid, max_txid, size, created_at
   FROM litestream_ltx

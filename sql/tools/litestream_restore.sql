@@ -1,13 +1,13 @@
 -- title: Restore a database
 -- description: Restores a backup into a new file on the server and answers where it is. Without txid and
 --   timestamp the newest point is restored; give at most one of the two. The output must not exist
---   yet: choose a new path, look at the result, and let a person put it in place. The running
---   database is never touched.
+--   yet: choose a new path, look at the result, and let a person put it in place. A database in use is
+--   never touched.
 -- input: {
 --   "type": "object",
 --   "properties": {
 --     "database": {"type": "string", "description": "Path of a database as litestream_databases shows it"},
---     "output": {"type": "string", "description": "Path of the new file on the server; it must not exist"},
+--     "output": {"type": "string", "description": "Path of the new file on the server; it must not exist, unless overwrite is true"},
 --     "timestamp": {"type": "string", "description": "Restore the newest point at or before this time (RFC 3339, for example 2026-01-03T04:05:06Z)"},
 --     "txid": {"type": "string", "description": "Restore exactly up to this transaction, 16 hexadecimal digits"},
 --     "overwrite": {"type": "boolean", "description": "Replace an existing output; refused unless the server's configuration allows it"},
@@ -29,22 +29,27 @@
 --   "additionalProperties": false
 --   }
 -- annotations: {"readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": false}
+-- writes: output
+-- confirm: commands/restore_question
+-- job: restore
+-- upstream: {"path": "database", "o": "output"}
+-- upstream_default: {"output": "database"}
 WITH attempt AS MATERIALIZED (
   SELECT CASE
     WHEN :timestamp IS NOT NULL AND :txid IS NOT NULL THEN
       program_error('litestream_restore: give txid or timestamp, not both')
-    WHEN lower(:output) GLOB '*-wal' OR lower(:output) GLOB '*-shm'
-         OR lower(:output) GLOB '*-journal' THEN
-      program_error('litestream_restore: "output" names a -wal, -shm or -journal file; '
-                    || 'choose the path of a new database')
-    WHEN :overwrite THEN
-      program_error('litestream_restore: this server does not overwrite files; '
-                    || 'call again without "overwrite" and with an output that does not exist')
     WHEN :if_db_not_exists AND program_file_exists(:output) THEN NULL
+    WHEN program_file_exists(:output) AND NOT :allow_overwrite THEN
+      program_error('litestream_restore: ' || :output || ' exists, and this server does not overwrite '
+                    || 'files (mcp-allow-overwrite); choose an output that does not exist')
+    WHEN program_file_exists(:output) AND NOT coalesce(:overwrite, 0) THEN
+      program_error('litestream_restore: ' || :output || ' exists. This overwrites a file: ask the '
+                    || 'user, then call again with "overwrite": true, or choose another output')
     WHEN :if_replica_exists
          AND NOT EXISTS (SELECT 1 FROM litestream_ltx WHERE database = :database) THEN NULL
     ELSE litestream_restore(:database, :output,
-           json_patch('{}', json_object('txid', :txid, 'timestamp', :timestamp)))
+           json_patch('{}', json_object('txid', :txid, 'timestamp', :timestamp,
+             'overwrite', CASE WHEN :overwrite AND :allow_overwrite THEN json('true') END)))
   END AS restored
 )
 SELECT json_object('restored_path', json_extract(restored, '$.restored_path'),

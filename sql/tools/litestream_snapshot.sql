@@ -18,4 +18,5 @@
 --   "additionalProperties": false
 --   }
 -- annotations: {"readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}
+-- job: snapshot
 SELECT json_object('txid', litestream_snapshot(:database));

@@ -41,6 +41,7 @@
 --   "additionalProperties": false
 --   }
 -- annotations: {"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}
+-- upstream: {"path": "database"}
 WITH matching AS (
   SELECT database, replica, status, local_txid, replica_txid, lag_ms, wal_size, spool_size,
          last_sync_at, last_error, owner, durability, warning
@@ -56,5 +57,6 @@ SELECT json_object('databases', json_group_array(json_object(
          'database', database, 'replica', replica, 'status', status, 'local_txid', local_txid,
          'replica_txid', replica_txid, 'lag_ms', lag_ms, 'wal_size', wal_size,
          'spool_size', spool_size, 'last_sync_at', last_sync_at, 'last_error', last_error,
-         'owner', CAST(owner AS TEXT), 'durability', durability, 'warning', warning)))
+         'owner', CAST(owner AS TEXT), 'durability', durability,
+         'warning', coalesce(warning || '; ' || :server_warning, warning, :server_warning))))
 FROM matching;

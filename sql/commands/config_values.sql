@@ -1,0 +1,1 @@
+SELECT database, replica, key, value, origin FROM litestream_config_values;

@@ -1,0 +1,1 @@
+SELECT litestream_enforce_retention(:database) AS removed_count;

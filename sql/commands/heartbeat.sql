@@ -1,0 +1,1 @@
+SELECT litestream_heartbeat(:url) AS http_status;

@@ -1,0 +1,1 @@
+SELECT litestream_snapshot(:database) AS txid;

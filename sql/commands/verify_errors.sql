@@ -1,0 +1,2 @@
+-- What a verify answered, one error per row.
+SELECT value AS error FROM json_each(:result, '$.errors');
