@@ -71,7 +71,6 @@ class Nowhere final : public LtxStore {
   Result<std::vector<GenerationInfo>> list_generations() override {
     return std::vector<GenerationInfo>{};
   }
-  Result<Lease> acquire_lease(const LeaseRequest&) override { return unsupported("no lease"); }
   std::string path_of(const LtxFileInfo&) const override { return name_; }
 
  private:

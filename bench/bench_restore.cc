@@ -107,7 +107,10 @@ class ReplicaMaker {
 };
 
 void restore(FileStore& store, const std::string& output) {
-  (void)require(restore_database(store, posix_file_system(), RestoreTarget::newest(), output, {}));
+  RestoreOptions options;
+  options.stream.parallelism = kParallelismDefault;
+  (void)require(
+      restore_database(store, posix_file_system(), RestoreTarget::newest(), output, options));
 }
 
 void copy_and_sync(const std::string& from, const std::string& to) {

@@ -5,11 +5,17 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build ccache pkg-config catch2
-  libsqlite3-dev liblz4-dev libyaml-cpp-dev libcpp-httplib-dev libsimdjson-dev
-  binutils sqlite3 curl python3 ca-certificates
+  libsqlite3-dev liblz4-dev libyaml-cpp-dev libcpp-httplib-dev libsimdjson-dev nettle-dev libcurl4
+  binutils sqlite3 curl python3 python3-venv ca-certificates zsh fish dpkg-dev man-db mmdebstrap
+  ruby ruby-sqlite3 php-cli php-sqlite3
+  libssl-dev openssl openssh-client openssh-server openssh-sftp-server apache2-bin libnss-wrapper
 )
 # Node may come from elsewhere and bring its own npm; Debian's would then get in its way.
 if ! command -v npm >/dev/null; then packages+=(nodejs npm); fi
+
+# libcurl's headers come in several packages that exclude each other; one is as good as the other.
+curl_headers=$(dpkg-query -W -f '${db:Status-Status}' libcurl4-openssl-dev 2>/dev/null || true)
+if [[ $curl_headers != installed ]]; then packages+=(libcurl4-gnutls-dev); fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -43,14 +43,22 @@ TEST_CASE("environment: what is no variable, as Go treats it") {
   REQUIRE(expanded("$1x") == "x");
 }
 
-TEST_CASE("environment: unset variables vanish and are remembered with their lines") {
+TEST_CASE("environment: variables are remembered with their lines, unset ones vanish") {
   const ExpandedText out = expand_environment("a: $NO\nb: $LINES\nc: ${NEIN}-$EMPTY", kLookup);
   REQUIRE(out.text == "a: \nb: x\ny\nc: -");
-  REQUIRE(out.unset.size() == 2);
-  REQUIRE(out.unset[0].line == 1);
-  REQUIRE(out.unset[0].name == "NO");
-  REQUIRE(out.unset[1].line == 4);
-  REQUIRE(out.unset[1].name == "NEIN");
+  struct Expected {
+    int line;
+    const char* name;
+    bool is_set;
+  };
+  constexpr Expected kExpected[] = {
+      {1, "NO", false}, {2, "LINES", true}, {4, "NEIN", false}, {4, "EMPTY", true}};
+  REQUIRE(out.variables.size() == 4);
+  for (size_t i = 0; i < 4; ++i) {
+    REQUIRE(out.variables[i].line == kExpected[i].line);
+    REQUIRE(out.variables[i].name == kExpected[i].name);
+    REQUIRE(out.variables[i].is_set == kExpected[i].is_set);
+  }
 }
 
 TEST_CASE("environment: no lookup, no expansion; the process's own environment") {

@@ -57,7 +57,7 @@ TEST_CASE("options: every range, at its ends") {
 TEST_CASE("options json: every key") {
   DatabaseOptions options;
   options.path = "/db";
-  options.replicas.push_back({"file", "file", "file:///r"});
+  options.replicas.push_back({"file", "file", "file:///r", {}});
   REQUIRE(apply_options_json("{\"sync-interval\":\"50ms\",\"checkpoint-interval\":\"2m\","
                              "\"min-checkpoint-page-count\":7,\"truncate-page-n\":0,"
                              "\"linger\":\"0\",\"shutdown-sync-timeout\":\"3s\","
@@ -86,10 +86,8 @@ TEST_CASE("options json: every error, and nothing changes") {
   REQUIRE(json_error("{\"sync-intervall\":\"50ms\"}") ==
           "unknown option 'sync-intervall' (did you mean 'sync-interval'?)");
   REQUIRE(json_error("{\"url\":\"file:///x\"}") == "option 'url' is given by the call's arguments");
-  REQUIRE(json_error("{\"busy-timeout\":\"1s\"}") ==
-          "option 'busy-timeout' is one of Litestream's that is not supported yet");
-  REQUIRE(json_error("{\"durability\":\"maybe\"}") ==
-          "key 'durability' must be async or replica");
+  REQUIRE(json_error("{\"pattern\":\"*\"}") == "option 'pattern' is given by the call's arguments");
+  REQUIRE(json_error("{\"durability\":\"maybe\"}") == "key 'durability' must be async or replica");
   REQUIRE(json_error("{\"sync-interval\":50}") ==
           "key 'sync-interval': '50' is not a duration: a number needs a unit: ns, us, ms, s, m or "
           "h");

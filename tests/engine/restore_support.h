@@ -36,17 +36,19 @@ inline bool exists(const std::string& path) { return std::filesystem::exists(pat
 inline bool is_empty(const TempDir& dir) { return std::filesystem::is_empty(dir.path()); }
 
 inline Result<RestoreResult> restore(LtxStore& store, const Target& target,
-                                     const std::string& output, bool overwrite = false) {
+                                     const std::string& output, bool overwrite = false,
+                                     int parallelism = 1) {
   RestoreOptions options;
   options.overwrite = overwrite;
+  options.stream.parallelism = parallelism;
   return restore_database(store, files(), target, output, options);
 }
 
 // Restores to a fresh file; nullopt on an error, whose status goes to `*status`.
 inline std::optional<ByteVector> restored(LtxStore& store, const Target& target,
-                                          Status* status = nullptr) {
+                                          Status* status = nullptr, int parallelism = 1) {
   const TempDir dir(TempDir::Place::kMemory);
-  const auto result = restore(store, target, dir.file("db"));
+  const auto result = restore(store, target, dir.file("db"), false, parallelism);
   if (status != nullptr) *status = result.status();
   if (!result.ok()) {
     REQUIRE(is_empty(dir));

@@ -80,7 +80,8 @@ TEST_CASE("restore: every restore point of random replicas") {
     for (const RestorePoint& point : points) {
       CAPTURE(point.txid.value);
       Status status;
-      const auto bytes = restored(store, Target::at_txid(point.txid), &status);
+      const int parallelism = round % 4 < 2 ? 1 : 4;
+      const auto bytes = restored(store, Target::at_txid(point.txid), &status, parallelism);
       INFO(status.message());
       REQUIRE(bytes.has_value());
       REQUIRE(*bytes == history.image(point.txid.value));
@@ -255,7 +256,8 @@ void flip_everything(bool with_chain, bool with_other_way) {
       damaged[at] = static_cast<char>(damaged[at] ^ (at / 3 % 2 == 0 ? 0x01 : 0x80));
       store.set_bytes(file, damaged);
       Status status;
-      const auto result = restored(store, Target::newest(), &status);
+      const int parallelism = at % 64 == 0 ? 3 : 1;
+      const auto result = restored(store, Target::newest(), &status, parallelism);
       if (result && *result != history.image(3)) FAIL("a wrong database was restored");
       if (with_other_way && !result) FAIL("the other way was not taken: " << status.message());
       if (!result && status.message().find("memory/") == std::string::npos) {

@@ -6,6 +6,7 @@ function and table runs in this process, beside an application connection in the
 the kernel's lock table must go on showing at least the application's locks.
 """
 
+import http.server
 import os
 import sqlite3
 import subprocess
@@ -54,6 +55,16 @@ class Watcher(threading.Thread):
         time.sleep(0.0005)
 
 
+class Heartbeat(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
 class Locks(support.Case):
     def setUp(self):
         super().setUp()
@@ -70,6 +81,11 @@ class Locks(support.Case):
         self.application.execute("BEGIN")
         self.application.execute("SELECT count(*) FROM t").fetchall()
         self.addCleanup(self.application.close)
+        server = http.server.HTTPServer(("127.0.0.1", 0), Heartbeat)
+        self.heartbeat_url = "http://127.0.0.1:%d/" % server.server_port
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
         self.watcher = Watcher([self.database, self.database + "-shm"])
         for path, held in self.watcher.baseline.items():
             self.assertTrue(held, "no lock to lose on " + path)
@@ -91,13 +107,27 @@ class Locks(support.Case):
         yield "SELECT litestream_version()"
         yield "SELECT litestream_txid()"
         yield "SELECT litestream_snapshot()"
+        yield "SELECT litestream_compact('%s', 1)" % self.database
         yield "SELECT litestream_wait()"
         yield "SELECT litestream_last_error()"
         yield "SELECT litestream_restore('%s', '%s')" % (self.url, other)
+        copy = self.path("copy.db")
+        yield "SELECT litestream_follow('%s', '%s')" % (self.url, copy)
+        yield "SELECT litestream_follow('%s', '%s')" % (self.url, copy)
+        yield "SELECT litestream_verify('%s', '{\"live\":true}')" % self.database
+        yield "SELECT litestream_cancel(1)"
         yield "SELECT litestream_verify('%s', '{\"deep\":true}')" % self.url
         yield "SELECT litestream_reset('%s')" % self.database
-        yield "SELECT litestream_stop()"
+        yield "SELECT litestream_cancel(1)"
+        yield "SELECT litestream_heartbeat('%s')" % self.heartbeat_url
+        yield "SELECT litestream_enforce_retention('%s')" % self.database
+        yield "SELECT litestream_follow('%s', '%s')" % (self.url, self.path("follower.db"))
+        yield "SELECT litestream_discover()"
+        yield "SELECT litestream_stop_all()"
         yield "SELECT litestream_config('%s')" % config
+        third = self.path("third.db")
+        yield "SELECT litestream_register('%s', 'file://%s')" % (third, self.path("third"))
+        yield "SELECT litestream_unregister('%s')" % third
         yield "SELECT litestream_config_value('mcp-addr')"
         yield "SELECT litestream_start('%s')" % self.database
         yield "INSERT INTO t VALUES(randomblob(20000))"

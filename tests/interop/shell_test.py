@@ -115,7 +115,7 @@ class Restore(ShellCase):
         status, out, errors = self.restore(output)
         self.assertEqual((status, errors), (0, ""))
         answer = json.loads(out)
-        self.assertEqual(sorted(answer), ["restored_path", "size", "txid"])
+        self.assertEqual(sorted(answer), ["created_at", "replica", "restored_path", "size", "txid"])
         self.assertEqual(answer["size"], os.path.getsize(output))
         self.assertRegex(answer["txid"], TXID)
         reference = support.checkpointed_copy(self.database, self.path("ref.db"))

@@ -89,7 +89,7 @@ const std::map<std::string, std::set<std::string>>& allowed_layers() {
       {"ext/wal", {"ext/base", "ext/wal"}},
       {"ext/store", {"ext/base", "ext/ltx", "ext/store"}},
       {"ext/engine", {"ext/base", "ext/ltx", "ext/wal", "ext/store", "ext/engine"}},
-      {"ext/config", {"ext/base", "ext/engine", "ext/config"}},
+      {"ext/config", {"ext/base", "ext/store", "ext/engine", "ext/config"}},
       {"ext/sqlite",
        {"ext/base", "ext/ltx", "ext/wal", "ext/store", "ext/engine", "ext/config", "ext/sqlite"}},
       {"mcp", {"mcp", "ext/base"}},  // Status and limits; all else it asks in SQL

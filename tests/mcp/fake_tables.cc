@@ -9,7 +9,7 @@ namespace litestream::test {
 namespace {
 
 // A row is its columns' texts; digits alone become an integer, "-" is NULL. "@" stands for the
-// database the row belongs to.
+// database the row belongs to, "@replica_txid" for what is on its replica.
 struct FakeTable {
   const char* name;
   const char* schema;
@@ -46,7 +46,29 @@ const std::vector<FakeTable>& fake_tables() {
        "spool_size, last_sync_at, last_error, owner, durability, warning)",
        {"database", "replica", "status", "local_txid", "replica_txid", "lag_ms", "wal_size",
         "spool_size", "last_sync_at", "last_error", "owner", "durability", "warning"},
-       {{"@", "file", "ok", t3, t3, "0", "4120", "0", day + "3.000Z", "-", "-", "async", "-"}}},
+       {{"@", "file", "ok", t3, "@replica_txid", "0", "4120", "0", day + "3.000Z", "-", "-",
+         "async", "-"}}},
+      {"litestream_plan",
+       "CREATE TABLE x(database, replica, txid HIDDEN, timestamp HIDDEN, step, level, min_txid, "
+       "max_txid, size, path)",
+       {"database", "replica", "txid", "timestamp", "step", "level", "min_txid", "max_txid", "size",
+        "path"},
+       {{"@", "file", "-", "-", "1", "9", t1, t1, "100", "ltx/9/a.ltx"},
+        {"@", "file", "-", "-", "2", "0", t2, t3, "500", "ltx/0/b.ltx"}}},
+      {"litestream_jobs",
+       "CREATE TABLE x(id, kind, database, replica, done_bytes, total_bytes, started_at)",
+       {"id", "kind", "database", "replica", "done_bytes", "total_bytes", "started_at"},
+       {}},
+      {"litestream_config_values",
+       "CREATE TABLE x(database, replica, key, value, number, origin)",
+       {"database", "replica", "key", "value", "number", "origin"},
+       {{"@", "-", "sync-interval", "1s", "1000", "default"},
+        {"@", "-", "linger", "9s", "9000", "litestream.yml:3"},
+        {"@", "file", "url", "file:///backup", "-", "litestream.yml:5"}}},
+      {"litestream_metrics",
+       "CREATE TABLE x(database, name, kind, replica, labels, value, help)",
+       {"database", "name", "kind", "replica", "labels", "value", "help"},
+       {{"@", "litestream_txid", "gauge", "-", "-", "3", "Newest transaction."}}},
       {"litestream_restore_points",
        "CREATE TABLE x(database, replica, txid, created_at, level)",
        {"database", "replica", "txid", "created_at", "level"},
@@ -89,9 +111,9 @@ int best_index(sqlite3_vtab* base, sqlite3_index_info* info) {
     const auto& constraint = info->aConstraint[i];
     if (!constraint.usable || constraint.op != SQLITE_INDEX_CONSTRAINT_EQ) continue;
     const std::string& column = columns[static_cast<size_t>(constraint.iColumn)];
-    if (column != "database" && column != "path" && column != "replica" && column != "level") {
-      continue;
-    }
+    const bool is_input = constraint.iColumn == 0 || column == "replica" || column == "level" ||
+                          column == "txid" || column == "timestamp";
+    if (!is_input || column == "id") continue;
     used[count] = static_cast<char>('0' + constraint.iColumn);
     info->aConstraintUsage[i].argvIndex = ++count;
     info->aConstraintUsage[i].omit = 1;
@@ -129,13 +151,37 @@ int unknown_database(sqlite3_vtab* table, const std::string& database) {
   return SQLITE_ERROR;
 }
 
+// What a database named so has of a table.
+size_t copies_of_rows(const std::string& table, const std::string& database) {
+  const bool is_listing = table == "litestream_ltx" || table == "litestream_snapshots" ||
+                          table == "litestream_restore_points" || table == "litestream_plan";
+  if (!is_listing) return 1;
+  if (database.find("empty") != std::string::npos) return 0;
+  return database.find("many") != std::string::npos ? 1000 : 1;
+}
+
+void add_jobs(Cursor& cursor) {
+  for (const FakeJob& job : fake_jobs()) {
+    cursor.rows.push_back({std::to_string(job.id), job.kind, job.database, "file",
+                           std::to_string(job.done_bytes), std::to_string(job.total_bytes),
+                           "2026-01-03T04:05:06.000Z"});
+  }
+}
+
 void add_rows(Cursor& cursor, const FakeTable& fake, const std::string& database,
               const std::vector<std::pair<size_t, std::string>>& wanted) {
-  for (std::vector<std::string> row : fake.rows_of_database) {
-    row[0] = database;
-    bool matches = true;
-    for (const auto& [column, value] : wanted) matches = matches && row[column] == value;
-    if (matches) cursor.rows.push_back(std::move(row));
+  for (size_t copy = copies_of_rows(fake.name, database); copy > 0; --copy) {
+    for (std::vector<std::string> row : fake.rows_of_database) {
+      row[0] = database;
+      bool matches = true;
+      for (auto& text : row) {
+        if (text == "@replica_txid") text = fake_replica_txid();
+      }
+      for (const auto& [column, value] : wanted) {
+        matches = matches && (row[column] == value || row[column] == "-");
+      }
+      if (matches) cursor.rows.push_back(std::move(row));
+    }
   }
 }
 
@@ -144,6 +190,10 @@ int filter(sqlite3_vtab_cursor* base, int, const char* used, int count, sqlite3_
   const FakeTable& fake = *reinterpret_cast<Table*>(base->pVtab)->fake;
   cursor.rows.clear();
   cursor.index = 0;
+  if (fake.columns[0] == "id") {
+    add_jobs(cursor);
+    return SQLITE_OK;
+  }
   std::vector<std::string> databases = fake_databases();
   std::vector<std::pair<size_t, std::string>> wanted;
   for (int i = 0; i < count; ++i) {

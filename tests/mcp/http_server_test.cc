@@ -141,7 +141,7 @@ TEST_CASE("compressed and multipart bodies") {
   httplib::Client client("127.0.0.1", port_of(*server));
   client.set_keep_alive(true);
   client.set_compress(true);
-  CHECK(client.Post("/mcp", kPing, "application/json")->body == kPong);
+  CHECK(client.Post("/mcp", kPing, "application/json")->status == 415);
   client.set_compress(false);
   const httplib::MultipartFormDataItems items = {{"a", "b", "c.txt", "text/plain"}};
   CHECK(client.Post("/mcp", items)->status == 415);

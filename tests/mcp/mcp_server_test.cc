@@ -19,11 +19,9 @@ struct Client {
   McpReply send(const std::string& body) {
     McpRequest message;
     message.body = body;
-    message.session_id = session_id;
-    message.protocol_version = protocol_version;
-    message.method = method;
-    message.name = name;
-    McpReply reply = fixture.server->handle(message);
+    const McpHeaders headers = {session_id, protocol_version, method, name, {}};
+    message.headers = &headers;
+    McpReply reply = fixture.server->handle(message, exchange);
     CHECK(reply.body.find('\n') == std::string::npos);
     return reply;
   }
@@ -34,6 +32,7 @@ struct Client {
   }
 
   McpFixture fixture;
+  test::KeptExchange exchange;
   std::optional<std::string> session_id, protocol_version, method, name;
 };
 
@@ -100,7 +99,7 @@ TEST_CASE("tools/list shows every tool") {
   Client client;
   for (const char* params : {"{}", R"({"cursor":""})"}) {
     const Json json = client.answer(request("tools/list", params));
-    CHECK(json.at("/result/tools").get_array().size() == 11);
+    CHECK(json.at("/result/tools").get_array().size() == 15);
     CHECK(json.text("/result/tools/0/name") == "litestream_databases");
     CHECK_FALSE(json.has("/result/ttlMs"));
     CHECK_FALSE(json.has("/result/resultType"));
@@ -143,7 +142,7 @@ TEST_CASE("a failing tool is a result, a wrong call is an error") {
 
 TEST_CASE("unknown methods and log levels") {
   Client client;
-  for (const char* method : {"server/discover", "prompts/list", "nope"}) {
+  for (const char* method : {"server/discover", "subscriptions/listen", "nope"}) {
     CHECK(client.answer(request(method)).integer("/error/code") == kRpcMethodNotFound);
   }
   CHECK(client.answer(request("logging/setLevel", R"({"level":"debug"})")).raw("/result") == "{}");
@@ -196,7 +195,7 @@ TEST_CASE("stateless: discover, list and call need no handshake") {
   client.method = "tools/list";
   const Json list = client.answer(stateless("tools/list"));
   CHECK(list.integer("/result/ttlMs") > 0);
-  CHECK(list.has("/result/tools/10"));
+  CHECK(list.has("/result/tools/14"));
   client.method = "tools/call";
   client.name = "litestream_version";
   const Json called = client.answer(stateless("tools/call", R"({"name":"litestream_version"})"));
@@ -257,7 +256,8 @@ TEST_CASE("stateless: headers must agree with the body") {
 }
 
 TEST_CASE("stateless: removed methods are 404") {
-  for (const char* method : {"initialize", "ping", "logging/setLevel", "subscriptions/listen"}) {
+  for (const char* method :
+       {"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}) {
     StatelessClient client(method);
     CHECK(client.refusal(stateless(method)) == std::pair<int, int64_t>{404, kRpcMethodNotFound});
   }

@@ -6,12 +6,13 @@ namespace litestream {
 namespace {
 
 TEST_CASE("sessions begin, are found and end once") {
-  McpSessions sessions;
-  const std::string id = sessions.create("2025-11-25");
+  McpSessions sessions(system_clock());
+  const std::string id = sessions.create("2025-11-25", {});
   CHECK(id.size() == 32);
   CHECK(id.find_first_not_of("0123456789abcdef") == std::string::npos);
-  CHECK(sessions.create("2025-06-18") != id);
-  CHECK(sessions.find(id) == "2025-11-25");
+  CHECK(sessions.create("2025-06-18", {}) != id);
+  REQUIRE(sessions.find(id) != nullptr);
+  CHECK(sessions.find(id)->version() == "2025-11-25");
   CHECK(sessions.end(id));
   CHECK_FALSE(sessions.end(id));
   CHECK_FALSE(sessions.find(id));
@@ -19,12 +20,12 @@ TEST_CASE("sessions begin, are found and end once") {
 }
 
 TEST_CASE("a full table forgets the session unused for longest") {
-  McpSessions sessions(3);
-  const std::string first = sessions.create("a");
-  const std::string second = sessions.create("b");
-  const std::string third = sessions.create("c");
+  McpSessions sessions(system_clock(), 3);
+  const std::string first = sessions.create("a", {});
+  const std::string second = sessions.create("b", {});
+  const std::string third = sessions.create("c", {});
   CHECK(sessions.find(first));  // used now
-  sessions.create("d");
+  sessions.create("d", {});
   CHECK(sessions.count() == 3);
   CHECK(sessions.find(first));
   CHECK_FALSE(sessions.find(second));

@@ -82,8 +82,9 @@ class SimStore final : public LtxStore {
   Result<std::vector<GenerationInfo>> list_generations() override {
     return shared_.list_generations();
   }
-  Result<Lease> acquire_lease(const LeaseRequest& request) override {
-    return shared_.acquire_lease(request);
+  Result<std::optional<Lease>> read_lease() override { return shared_.read_lease(); }
+  Result<Lease> write_lease(const Lease& next, const std::string& expected_etag) override {
+    return shared_.write_lease(next, expected_etag);
   }
   std::string path_of(const LtxFileInfo& file) const override { return shared_.path_of(file); }
 

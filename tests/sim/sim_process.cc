@@ -26,7 +26,10 @@ void SimWorld::start_process() {
   parts.database_path = database_path_;
   parts.meta_path = meta_path_;
   parts.source = std::make_unique<FakeSource>(database_, static_cast<SimHost&>(*this), defect_);
-  parts.replica = std::make_unique<SimStore>(store_);
+  parts.replicas.push_back({"memory", std::make_unique<SimStore>(store_)});
+  if (has_second_) {
+    parts.replicas.push_back({"memory-2", std::make_unique<SimStore>(second_store_)});
+  }
   parts.spool = std::make_unique<FileStore>(fs_, meta_path_);
   parts.may_set_wal = true;
   replicator_ = std::make_shared<Replicator>(std::move(parts));
@@ -65,7 +68,9 @@ void SimWorld::kill_process() {
 // What was named but is not in a file is lost with the memory that held it.
 void SimWorld::note_lost_claims() {
   uint64_t newest = oracle_.newest_point();
-  for (const LtxFileInfo& file : store_.files()) newest = std::max(newest, file.max_txid.value);
+  for (const MemoryStore* store : {&store_, &second_store_}) {
+    for (const LtxFileInfo& file : store->files()) newest = std::max(newest, file.max_txid.value);
+  }
   const auto entries = posix_file_system().list_directory(meta_path_ + "/ltx/0");
   if (entries.ok()) {
     for (const DirectoryEntry& entry : *entries) {
@@ -198,7 +203,7 @@ void SimWorld::ask_for_sync() {
   const size_t state = database_.history().size() - 1;
   const auto txid = wait_for([&] { return replicator_->sync(0, nullptr); });
   trace("sync: " + (txid.ok() ? format_txid(*txid) : txid.status().message()));
-  if (txid.ok()) calmly([&] { oracle_.check_uploaded(txid->value, state); });
+  if (txid.ok()) check_uploaded(txid->value, state, true);
 }
 
 void SimWorld::wait_for_replica() {
@@ -206,7 +211,7 @@ void SimWorld::wait_for_replica() {
   const size_t state = database_.history().size() - 1;
   const Status durable = wait_for([&] { return replicator_->wait_durable(); });
   trace("wait for the replica: " + durable.message());
-  if (durable.ok()) calmly([&] { oracle_.check_uploaded(0, state); });
+  if (durable.ok()) check_uploaded(0, state, false);
 }
 
 // The barrier in the hook of a committing connection.
@@ -257,11 +262,12 @@ Status SimWorld::pause(const char* what) {
 // Only L0 files are listed late. A snapshot whose reply was lost and which is then not listed
 // cannot be told from one that was never written, and its TXID would be given out again; no store
 // that the contract of LtxStore admits does both.
-Status SimWorld::store_fault(StoreCall call, const LtxFileInfo* file) {
-  if (call == StoreCall::kCommit) store_.set_listing_lag(file->level == 0 ? listing_lag_ : 0);
+Status SimWorld::store_fault(MemoryStore& store, StoreCall call, const LtxFileInfo* file) {
+  if (call == StoreCall::kCommit) store.set_listing_lag(file->level == 0 ? listing_lag_ : 0);
   const bool asked_by_oracle = calm_ && !in_job_ && !in_step_;
   if (asked_by_oracle) return {};
-  if (outage_ && !calm_) return unavailable("injected outage");
+  if ((&store == &store_ ? outage_ : second_outage_) && !calm_)
+    return unavailable("injected outage");
   if (store_calls_until_fault_ > 0 && --store_calls_until_fault_ == 0 && !calm_) {
     return unavailable("injected");
   }
@@ -288,8 +294,10 @@ void SimWorld::lose_power() {
 }
 
 void SimWorld::misbehave() {
-  switch (random_.below(9)) {
+  switch (random_.below(11)) {
     case 0: outage_ = !outage_; break;
+    case 9: second_outage_ = !second_outage_; break;
+    case 10: (random_.chance(2) ? store_ : second_store_).lose_next_lease_reply(); break;
     case 1: fs_.set_full(!fs_.full()); break;
     case 2:
       if (!death_armed_) disk_.fail_call(random_.between(1, 40), FaultFileSystem::After::kRecovers);
@@ -304,7 +312,7 @@ void SimWorld::misbehave() {
 
 void SimWorld::heal() {
   if (dead()) kill_process();
-  outage_ = false;
+  outage_ = second_outage_ = false;
   fs_.set_full(false);
   death_armed_ = false;
   calls_until_death_ = 0;

@@ -36,7 +36,8 @@ SimWorld::SimWorld(uint64_t seed, SourceDefect defect)
       database_(random_config(random_), random_, clock_),
       disk_(posix_file_system()),
       fs_(disk_, database_path_, database_),
-      oracle_(database_, store_) {
+      oracle_(database_, store_),
+      second_oracle_(database_, second_store_) {
   huge_pages_ = database_.config().page_size == 65536;
   options_.sync_interval_ms = one_of<int64_t>(random_, {1, 50, 1000, 5000});
   options_.checkpoint_interval_ms = one_of<int64_t>(random_, {1000, 60'000});
@@ -47,8 +48,21 @@ SimWorld::SimWorld(uint64_t seed, SourceDefect defect)
   options_.commit_timeout_ms = 100;
   interference_one_in_ = one_of<uint64_t>(random_, {2, 5, 20});
   fault_one_in_ = one_of<uint64_t>(random_, {30, 200, 1'000'000});
-  store_.set_hook(
-      [this](StoreCall call, const LtxFileInfo* file) { return store_fault(call, file); });
+  for (MemoryStore* store : {&store_, &second_store_}) {
+    store->set_hook([this, store](StoreCall call, const LtxFileInfo* file) {
+      return store_fault(*store, call, file);
+    });
+    store->set_lease_supported(random_.chance(2));
+  }
+  // Every file is a chance for others to commit: with more of them capture would never catch up.
+  options_.file_per_commit = random_.chance(6);
+  if (options_.file_per_commit) interference_one_in_ = 50;
+  // The oracle wants every point kept.
+  options_.retention_enabled = false;
+  options_.validation_interval_ms = one_of<int64_t>(random_, {0, 10'000, 3'600'000});
+  options_.verify_compaction = random_.chance(3);
+  has_second_ = random_.chance(3);
+  options_.ack_count = has_second_ ? static_cast<int64_t>(random_.below(3)) : 1;
   database_.connect();
   app_connected_ = true;
 }
@@ -233,22 +247,49 @@ void SimWorld::run() {
     if (random_.chance(60)) check();
     if (random_.chance(250)) {
       settle();
-      calmly([&] { oracle_.check_newest(); });
+      calmly([&] {
+        oracle_.check_newest();
+        if (has_second_) second_oracle_.check_newest();
+      });
     }
   }
   settle();
-  calmly([&] { oracle_.check_everything(); });
+  calmly([&] {
+    oracle_.check_everything();
+    if (has_second_) second_oracle_.check_everything();
+  });
 }
 
 void SimWorld::check() {
   calmly([&] {
     oracle_.check_points();
-    if (replicator_ && !dead()) oracle_.check_listed(replicator_->status().replica_txid.value);
+    if (has_second_) second_oracle_.check_points();
+    if (!replicator_ || dead()) return;
+    const uint64_t txid = replicator_->status().replica_txid.value;
+    oracle_.check_listed(txid);
+    if (has_second_) second_oracle_.check_listed(txid);
+  });
+}
+
+// `everywhere`: on all replicas, else on as many as `acks` says.
+void SimWorld::check_uploaded(uint64_t txid, size_t state, bool everywhere) {
+  calmly([&] {
+    if (!has_second_) return oracle_.check_uploaded(txid, state);
+    if (everywhere || options_.ack_count != 1) {
+      oracle_.check_uploaded(txid, state);
+      return second_oracle_.check_uploaded(txid, state);
+    }
+    try {
+      oracle_.check_uploaded(txid, state);
+    } catch (const SimFailure&) {
+      second_oracle_.check_uploaded(txid, state);
+    }
   });
 }
 
 bool SimWorld::is_settled() const {
-  if (!replicator_ || !jobs_->empty()) return false;
+  if (!replicator_)
+    return false;  // jobs may wait: levels and validation come round again and again
   const ReplicatorStatus status = replicator_->status();
   return status.phase == ReplicatorStatus::Phase::kRunning &&
          status.local_txid == status.replica_txid && status.oldest_unsent_at_ms == 0;

@@ -61,7 +61,7 @@ class SimWorld final : private SimHost {
 
   // --- the machine and the store ---
   Status pause(const char* what) override;
-  Status store_fault(StoreCall call, const LtxFileInfo* file);
+  Status store_fault(MemoryStore& store, StoreCall call, const LtxFileInfo* file);
   bool dead() const;
   void arm_death();
   void lose_power();
@@ -71,6 +71,7 @@ class SimWorld final : private SimHost {
   void trace(const std::string& what) const;
   void move();
   void check();
+  void check_uploaded(uint64_t txid, size_t state, bool everywhere);
   void settle();
   bool is_settled() const;
   template <typename Action>
@@ -93,8 +94,9 @@ class SimWorld final : private SimHost {
   SimDatabase database_;
   FaultFileSystem disk_;
   SimFileSystem fs_;
-  MemoryStore store_;
-  SimOracle oracle_;
+  MemoryStore store_, second_store_;
+  SimOracle oracle_, second_oracle_;
+  bool has_second_ = false;  // a second replica
 
   DatabaseOptions options_;
   std::unique_ptr<SimJobs> jobs_;
@@ -108,7 +110,7 @@ class SimWorld final : private SimHost {
   bool in_pause_ = false, in_step_ = false, in_job_ = false;
   uint64_t interference_one_in_ = 8;
   uint64_t fault_one_in_ = 200;
-  bool outage_ = false;
+  bool outage_ = false, second_outage_ = false;
   int listing_lag_ = 0;
   bool death_armed_ = false, death_came_ = false;
   uint64_t calls_until_death_ = 0, store_calls_until_fault_ = 0;

@@ -69,8 +69,10 @@ class Place {
   }
   // "level|min_txid|max_txid", by TXID.
   std::vector<std::string> files() const {
-    return query("SELECT level, min_txid, max_txid FROM litestream_ltx WHERE database = '" + url() +
-                 "' ORDER BY max_txid, level");
+    return query(
+        "SELECT level, min_txid, max_txid FROM litestream_ltx WHERE level IN (0, 9) AND database = "
+        "'" +
+        url() + "' ORDER BY max_txid, level");
   }
   std::vector<std::string> points() const {
     return query("SELECT txid FROM litestream_restore_points WHERE database = '" + url() +

@@ -9,8 +9,10 @@ namespace {
 
 std::vector<std::string> files(ReplicatedDatabase& database) {
   SqliteDb db(":memory:");
-  return db.rows("SELECT level, min_txid, max_txid FROM litestream_ltx WHERE database = '" +
-                 database.url() + "' ORDER BY max_txid, level");
+  return db.rows(
+      "SELECT level, min_txid, max_txid FROM litestream_ltx WHERE level IN (0, 9) AND database = "
+      "'" +
+      database.url() + "' ORDER BY max_txid, level");
 }
 
 std::string schema_of(const std::string& path) {

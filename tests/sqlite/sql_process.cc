@@ -3,6 +3,9 @@
 // of length, then the first column of the first row or the error's text. See sql_process.h.
 //
 //   sql_process DATABASE plain|extension|single-thread
+//
+// Functions of its own: test_kill() dies; test_gate(call, path, action, number) sets a gate (see
+// tests/support/call_gate.h), and test_gate() opens all of them.
 #include <sqlite3.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,11 +16,24 @@
 #include <cstring>
 #include <string>
 
+#include "tests/support/call_gate.h"
+
 extern "C" int sqlite3_litestreamext_init(sqlite3*, char**, const sqlite3_api_routines*);
 
 namespace {
 
 void die(sqlite3_context*, int, sqlite3_value**) { (void)std::raise(SIGKILL); }
+
+void gate(sqlite3_context* context, int count, sqlite3_value** values) {
+  if (count == 0) return litestream::test::open_gates();
+  const auto text = [&](int i) {
+    return std::string(reinterpret_cast<const char*>(sqlite3_value_text(values[i])));
+  };
+  const auto number = static_cast<uint64_t>(sqlite3_value_int64(values[3]));
+  if (!litestream::test::set_gate_by_name(text(0), text(1), text(2), number)) {
+    sqlite3_result_error(context, "test_gate: no such call or action", -1);
+  }
+}
 
 bool read_all(char* out, size_t count) {
   for (size_t at = 0; at < count;) {
@@ -67,6 +83,9 @@ int main(int argument_count, char** arguments) {
   if (sqlite3_open(arguments[1], &db) != SQLITE_OK) return 2;
   sqlite3_busy_timeout(db, 10'000);
   sqlite3_create_function(db, "test_kill", 0, SQLITE_UTF8, nullptr, die, nullptr, nullptr);
+  for (const int count : {0, 4}) {
+    sqlite3_create_function(db, "test_gate", count, SQLITE_UTF8, nullptr, gate, nullptr, nullptr);
+  }
   char* error = nullptr;
   if (mode != "plain" && sqlite3_litestreamext_init(db, &error, nullptr) != SQLITE_OK) {
     // The refusal is the answer to whatever is asked.

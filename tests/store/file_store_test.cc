@@ -161,6 +161,39 @@ TEST_CASE("file store: v0.3 generations are counted") {
   CHECK(generations->at(1).updated_at_ms >= generations->at(1).created_at_ms);
 }
 
+TEST_CASE("file store: files of a v0.3 generation are listed in order and read") {
+  const test::TempDir dir;
+  FileStore store(posix_file_system(), dir.path());
+  const std::string generation = "fedcba9876543210";
+  const std::string root = dir.file("generations/" + generation + "/");
+  CHECK(store.list_v3(generation).value().empty());
+  for (const char* name : {"wal/00000001_00000000.wal.lz4", "wal/00000000_123456789.wal.lz4",
+                           "wal/00000000_00001038.wal.lz4", "snapshots/0000000a.snapshot.lz4",
+                           "snapshots/00000002.snapshot.lz4", "snapshots/0000000A.snapshot.lz4",
+                           "wal/00000000.wal.lz4", "wal/00000000_1038.wal.lz4", "wal/x"}) {
+    write_all(root + name, name);
+  }
+  const auto files = store.list_v3(generation);
+  REQUIRE(files.ok());
+  REQUIRE(files->size() == 5);
+  CHECK((files->at(0).is_snapshot && files->at(0).index == 2));
+  CHECK((files->at(1).is_snapshot && files->at(1).index == 10));
+  CHECK((!files->at(2).is_snapshot && files->at(2).offset_bytes == 0x1038));
+  CHECK((files->at(3).index == 0 && files->at(3).offset_bytes == 0x123456789));
+  CHECK((files->at(4).index == 1 && files->at(4).offset_bytes == 0));
+  CHECK(files->at(2).size_bytes == 29);
+  CHECK(files->at(2).created_at_ms > 0);
+  std::string bytes(29, '?');
+  const auto reader = store.open_v3(files->at(2));
+  REQUIRE(reader.ok());
+  CHECK((*reader)->read_at(0, {reinterpret_cast<uint8_t*>(bytes.data()), 29}).value() == 29);
+  CHECK(bytes == "wal/00000000_00001038.wal.lz4");
+  V3File outside = files->at(2);
+  outside.name = "../../../x";
+  CHECK_FALSE(store.open_v3(outside).ok());
+  CHECK_FALSE(store.list_v3("../../../../../../e").ok());
+}
+
 TEST_CASE("file store: any failing call leaves the old state or the whole file") {
   const std::string content(5000, 'c');
   for (uint64_t n = 1;; ++n) {

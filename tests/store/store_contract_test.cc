@@ -31,8 +31,9 @@ class SharedStore final : public LtxStore {
   Result<std::vector<GenerationInfo>> list_generations() override {
     return store_.list_generations();
   }
-  Result<Lease> acquire_lease(const LeaseRequest& request) override {
-    return store_.acquire_lease(request);
+  Result<std::optional<Lease>> read_lease() override { return store_.read_lease(); }
+  Result<Lease> write_lease(const Lease& next, const std::string& expected_etag) override {
+    return store_.write_lease(next, expected_etag);
   }
   std::string path_of(const LtxFileInfo& file) const override { return store_.path_of(file); }
 

@@ -45,8 +45,7 @@ TEST_CASE("URLs that name no folder are refused with an example") {
 }
 
 TEST_CASE("other schemes say whether they are known") {
-  for (const char* url : {"s3://bucket/path", "gs://b", "abs://a@b/c", "sftp://u:secret@h/p",
-                          "webdav://h", "webdavs://h", "oss://b", "nats://h", "S3://bucket"}) {
+  for (const char* url : {"nats://u:secret@h", "NATS://h"}) {
     CAPTURE(url);
     const auto store = open_store(posix_file_system(), url);
     CHECK(store.status().code() == StatusCode::kUnsupported);

@@ -126,9 +126,14 @@ void MemoryStore::set_generations(std::vector<GenerationInfo> generations) {
   generations_ = std::move(generations);
 }
 
-void MemoryStore::set_wall_ms(int64_t wall_ms) {
+void MemoryStore::set_lease_supported(bool supported) {
   const std::lock_guard lock(mutex_);
-  wall_ms_ = wall_ms;
+  lease_is_supported_ = supported;
+}
+
+void MemoryStore::lose_next_lease_reply() {
+  const std::lock_guard lock(mutex_);
+  lose_lease_reply_ = true;
 }
 
 Status MemoryStore::enter(StoreCall call, const LtxFileInfo* file) {
@@ -214,18 +219,27 @@ Result<std::vector<GenerationInfo>> MemoryStore::list_generations() {
   return generations_;
 }
 
-Result<Lease> MemoryStore::acquire_lease(const LeaseRequest& request) {
+Result<std::optional<Lease>> MemoryStore::read_lease() {
   LS_RETURN_IF_ERROR(enter(StoreCall::kLease, nullptr));
   const std::lock_guard lock(mutex_);
-  const bool is_renewal = request.generation != 0 && request.generation == lease_.generation;
-  const bool is_free = lease_.generation == 0 || wall_ms_ >= lease_.expires_at_ms;
-  if (!is_renewal && !is_free) return busy("the lease is held by " + lease_owner_);
-  if (!is_renewal && request.generation != 0) return busy("the lease went to " + lease_owner_);
-  if (!is_renewal) ++lease_.generation;
-  lease_.expires_at_ms = wall_ms_ + request.ttl_ms;
-  lease_.etag = std::to_string(lease_.generation) + "-" + std::to_string(lease_.expires_at_ms);
-  lease_owner_ = request.owner;
+  if (!lease_is_supported_) return unsupported("this store has no lease");
   return lease_;
+}
+
+Result<Lease> MemoryStore::write_lease(const Lease& next, const std::string& expected_etag) {
+  LS_RETURN_IF_ERROR(enter(StoreCall::kLease, nullptr));
+  const std::lock_guard lock(mutex_);
+  if (!lease_is_supported_) return unsupported("this store has no lease");
+  if ((lease_ ? lease_->etag : std::string()) != expected_etag) {
+    return position_mismatch("the lease has changed");
+  }
+  lease_ = next;
+  lease_->etag = "e" + std::to_string(++lease_write_count_);
+  if (lose_lease_reply_) {
+    lose_lease_reply_ = false;
+    return unavailable("reply lost");
+  }
+  return *lease_;
 }
 
 std::string MemoryStore::path_of(const LtxFileInfo& file) const {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -39,7 +40,9 @@ class MemoryStore final : public LtxStore {
   void erase(const LtxFileInfo& file);
   std::vector<LtxFileInfo> files() const;  // of all levels
   void set_generations(std::vector<GenerationInfo> generations);
-  void set_wall_ms(int64_t wall_ms);  // the clock leases are judged by
+  void set_lease_supported(bool supported);  // default: true
+  // The next write of the lease takes effect but its caller sees Unavailable.
+  void lose_next_lease_reply();
 
   const std::string& type() const override { return type_; }
   const std::string& url() const override { return url_; }
@@ -48,7 +51,8 @@ class MemoryStore final : public LtxStore {
   Result<std::unique_ptr<LtxWriter>> create(const LtxFileInfo& file) override;
   Result<std::vector<LtxFileInfo>> remove(std::span<const LtxFileInfo> files, Status* why) override;
   Result<std::vector<GenerationInfo>> list_generations() override;
-  Result<Lease> acquire_lease(const LeaseRequest& request) override;
+  Result<std::optional<Lease>> read_lease() override;
+  Result<Lease> write_lease(const Lease& next, const std::string& expected_etag) override;
   std::string path_of(const LtxFileInfo& file) const override;
 
  private:
@@ -77,9 +81,9 @@ class MemoryStore final : public LtxStore {
   int listing_lag_ = 0;
   std::map<Key, Object> objects_;
   std::vector<GenerationInfo> generations_;
-  Lease lease_;
-  std::string lease_owner_;
-  int64_t wall_ms_ = 0;
+  std::optional<Lease> lease_;
+  uint64_t lease_write_count_ = 0;
+  bool lease_is_supported_ = true, lose_lease_reply_ = false;
 };
 
 }  // namespace litestream::test

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "ext/base/limits.h"
+#include "ext/ltx/header.h"
 #include "tests/support/prng.h"
 
 namespace litestream::test {
@@ -23,6 +24,19 @@ std::vector<LtxFileInfo> listed(LtxStore& store, int level) {
   return *files;
 }
 
+// Begins like the LTX file it is named as: some stores tell the time of a file by its header.
+std::string ltx_content(const LtxFileInfo& file, std::string_view text) {
+  LtxHeader header;
+  header.page_size = 4096;
+  header.commit = 1;
+  header.min_txid = file.min_txid;
+  header.max_txid = file.max_txid;
+  header.timestamp = file.created_at_ms;
+  const auto bytes = encode_header(header);
+  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()) +
+         std::string(text);
+}
+
 void check_listing(const StoreBackend& backend) {
   const auto store = backend.open();
   for (int level = 0; level <= kLevelMax; ++level) CHECK(listed(*store, level).empty());
@@ -30,18 +44,21 @@ void check_listing(const StoreBackend& backend) {
   CHECK_FALSE(store->list(10).ok());
   // Written in an order that is neither ascending nor descending.
   for (const uint64_t txid : {5u, 300u, 2u, 1u, 0xFFFFu, 17u}) {
-    REQUIRE(put_file(*store, file_of(0, txid, txid), "content " + std::to_string(txid)).ok());
+    const LtxFileInfo file = file_of(0, txid, txid);
+    REQUIRE(put_file(*store, file, ltx_content(file, "content " + std::to_string(txid))).ok());
   }
   REQUIRE(put_file(*store, file_of(1, 1, 5), "level one").ok());
   REQUIRE(put_file(*store, file_of(1, 1, 2), "overlapping").ok());
   REQUIRE(put_file(*store, file_of(9, 1, 0xFFFF), "snapshot").ok());
-  const auto files = listed(*backend.open(), 0);
+  const auto fresh = backend.open();
+  auto files = listed(*fresh, 0);
   REQUIRE(files.size() == 6);
   CHECK(std::is_sorted(files.begin(), files.end(),
                        [](const auto& a, const auto& b) { return a.min_txid < b.min_txid; }));
   CHECK(files[1].max_txid == Txid{2});
   CHECK(files[1].level == 0);
-  CHECK(files[1].size_bytes == std::string("content 2").size());
+  CHECK(files[1].size_bytes == kLtxHeaderBytes + std::string("content 2").size());
+  REQUIRE(fresh->fill_times(std::span(files).subspan(1, 1)).ok());
   CHECK(files[1].created_at_ms == kTimeMs + 2);
   const auto overlapping = listed(*store, 1);
   REQUIRE(overlapping.size() == 2);
@@ -206,17 +223,33 @@ void check_parallel_writers(const StoreBackend& backend) {
 
 void check_lease(const StoreBackend& backend) {
   const auto store = backend.open();
-  const auto first = store->acquire_lease({"host:1", 30'000, 0});
+  const auto none = store->read_lease();
+  const Lease mine{1, 1'700'000'000'000, "host:1", ""};
+  const auto first = store->write_lease(mine, "");
   if (!backend.has_lease) {
+    CHECK(none.status().code() == StatusCode::kUnsupported);
     CHECK(first.status().code() == StatusCode::kUnsupported);
     return;
   }
+  REQUIRE(none.ok());
+  CHECK_FALSE(none->has_value());
   REQUIRE(first.ok());
-  CHECK(first->generation > 0);
-  CHECK(backend.open()->acquire_lease({"host:2", 30'000, 0}).status().code() == StatusCode::kBusy);
-  const auto renewed = store->acquire_lease({"host:1", 30'000, first->generation});
-  REQUIRE(renewed.ok());
-  CHECK(renewed->generation == first->generation);
+  CHECK_FALSE(first->etag.empty());
+  const auto other = backend.open();
+  const Lease theirs{2, 1'700'000'030'000, "host:2", ""};
+  CHECK(other->write_lease(theirs, "").status().code() == StatusCode::kPositionMismatch);
+  const auto seen = other->read_lease();
+  REQUIRE(seen.ok());
+  REQUIRE(seen->has_value());
+  CHECK((*seen)->generation == 1);
+  CHECK((*seen)->owner == "host:1");
+  CHECK((*seen)->expires_at_ms == 1'700'000'000'000);
+  CHECK((*seen)->etag == first->etag);
+  const auto taken = other->write_lease(theirs, (*seen)->etag);
+  REQUIRE(taken.ok());
+  CHECK(taken->etag != first->etag);
+  CHECK(store->write_lease(mine, first->etag).status().code() == StatusCode::kPositionMismatch);
+  CHECK(store->write_lease({3, 1, "host:1", ""}, taken->etag).ok());
 }
 
 }  // namespace
