@@ -27,9 +27,8 @@ Result<FollowResult> start(LtxStore& store, const std::string& output,
   options.stream = stream;
   options.store_lag_ms = store_lag_ms(store);
   if (request.integrity_check != "none") {
-    options.check = [full = request.integrity_check == "full"](const std::string& path) {
-      return check_integrity(path, full);
-    };
+    options.check = [full = request.integrity_check == "full", cancel = stream.cancelled](
+                        const std::string& path) { return check_integrity(path, full, cancel); };
   }
   return start_following(store, posix_file_system(), output, options);
 }

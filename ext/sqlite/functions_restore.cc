@@ -53,9 +53,8 @@ RestoreOptions restore_options(const RestoreRequest& request, CallJob& job,
   options.stream = job.options(request, store);
   options.store_lag_ms = store_lag_ms(*store);
   if (request.integrity_check != "none") {
-    options.check = [full = request.integrity_check == "full"](const std::string& path) {
-      return check_integrity(path, full);
-    };
+    options.check = [full = request.integrity_check == "full", cancel = options.stream.cancelled](
+                        const std::string& path) { return check_integrity(path, full, cancel); };
   }
   return options;
 }

@@ -44,7 +44,9 @@ class ScratchFolder {
 Status add_deep(LtxStore& store, const StreamOptions& options, VerifyReport* report) {
   const ScratchFolder scratch;
   if (!scratch.exists()) return io_error("no temporary folder; set TMPDIR");
-  const auto check = [](const std::string& path) { return check_integrity(path, true); };
+  const auto check = [&options](const std::string& path) {
+    return check_integrity(path, true, options.cancelled);
+  };
   LS_ASSIGN_OR_RETURN(const auto findings,
                       verify_deep(store, posix_file_system(), scratch.file(), check, options));
   report->errors.insert(report->errors.end(), findings.begin(), findings.end());

@@ -10,6 +10,7 @@ namespace litestream {
 namespace {
 
 constexpr int64_t kStoreLagMs = 6000;
+constexpr int kCheckSteps = 1000;  // of SQLite's program between two questions
 constexpr int64_t kTimeoutMsMax = 3'600'000;
 
 Status wrong(const std::string& key, const std::string& must) {
@@ -147,13 +148,19 @@ StreamOptions CallJob::options(const RestoreRequest& request, std::shared_ptr<Lt
 
 int64_t store_lag_ms(const LtxStore& store) { return store.type() == "file" ? 0 : kStoreLagMs; }
 
-Status check_integrity(const std::string& path, bool full) {
+Status check_integrity(const std::string& path, bool full, const CancelCheck& cancel) {
   LS_ASSIGN_OR_RETURN(auto connection, OwnConnection::open_immutable(path));
-  LS_ASSIGN_OR_RETURN(
-      const std::string answer,
-      connection.query_text(full ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)"));
-  if (answer == "ok") return {};
-  return corrupt("the restored database fails its integrity check: " + answer);
+  const auto ask = [](void* context) {
+    return (*static_cast<const CancelCheck*>(context))() ? 1 : 0;
+  };
+  CancelCheck asked = cancel;
+  if (asked) sqlite3_progress_handler(connection.get(), kCheckSteps, ask, &asked);
+  const auto answer =
+      connection.query_text(full ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)");
+  sqlite3_progress_handler(connection.get(), 0, nullptr, nullptr);
+  if (!answer.ok()) return answer.status();
+  if (*answer == "ok") return {};
+  return corrupt("the restored database fails its integrity check: " + *answer);
 }
 
 }  // namespace litestream

@@ -59,7 +59,8 @@ class CallJob {
 // Patience with stores that list a file before they hand it out.
 int64_t store_lag_ms(const LtxStore& store);
 
-// PRAGMA integrity_check or quick_check of a finished file that nobody else writes.
-Status check_integrity(const std::string& path, bool full);
+// PRAGMA integrity_check or quick_check of a finished file that nobody else writes. Cancelled when
+// `cancel` (may be empty) says so.
+Status check_integrity(const std::string& path, bool full, const CancelCheck& cancel);
 
 }  // namespace litestream
