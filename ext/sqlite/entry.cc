@@ -13,11 +13,12 @@ SQLITE_EXTENSION_INIT1
 
 namespace {
 
-constexpr int kSqliteVersionMin = 3031000;
+// sqlite3_txn_state() came with it; calling past the end of an older API table would crash.
+constexpr int kSqliteVersionMin = 3034000;
 
 int load(sqlite3* db, std::string* error) {
   if (sqlite3_libversion_number() < kSqliteVersionMin) {
-    *error = std::string("litestream needs SQLite 3.31 or newer; this is ") + sqlite3_libversion();
+    *error = std::string("litestream needs SQLite 3.34 or newer; this is ") + sqlite3_libversion();
     return SQLITE_ERROR;
   }
   if (sqlite3_threadsafe() == 0) {

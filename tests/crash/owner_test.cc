@@ -62,7 +62,7 @@ void require_everything(const CrashDatabase& database) {
 
 }  // namespace
 
-TEST_CASE("of many processes one owns, and a killed owner has a successor") {
+TEST_CASE("E5: of many processes one owns, and a killed owner has a successor") {
   const bool leaves_forked_children = GENERATE(false, true);
   CAPTURE(leaves_forked_children);
   const CrashDatabase database(4096);
@@ -90,7 +90,7 @@ TEST_CASE("of many processes one owns, and a killed owner has a successor") {
   database.require_points({points[points.size() / 3], points[points.size() / 2], points.back()});
 }
 
-TEST_CASE("a forked child is inert, whatever it does, and its parent goes on") {
+TEST_CASE("I3: a forked child is inert, whatever it does, and its parent goes on") {
   const std::string how = GENERATE("idle", "exec", "close", "exit");
   CAPTURE(how);
   const CrashDatabase database(4096);
@@ -113,7 +113,7 @@ TEST_CASE("a forked child is inert, whatever it does, and its parent goes on") {
 
 // Holds only if no connection of ours is open across fork(): a child believes in the locks of the
 // connections it inherited and holds none of them.
-TEST_CASE("a forked child with a connection of its own writes beside its parent's replicator",
+TEST_CASE("I3: a forked child with a connection of its own writes beside its parent's replicator",
           "[fork]") {
   CrashDatabase database(4096);
   database.set_options(R"({"sync-interval":"20ms","linger":"50ms"})");
@@ -137,7 +137,7 @@ TEST_CASE("a forked child with a connection of its own writes beside its parent'
   require_everything(database);
 }
 
-TEST_CASE("however a process ends, what it committed reaches the replica") {
+TEST_CASE("I4: however a process ends, what it committed reaches the replica") {
   const std::string how = GENERATE("normal", "quick", "abort", "throw");
   CAPTURE(how);
   CrashDatabase database(4096);

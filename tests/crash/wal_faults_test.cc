@@ -65,7 +65,7 @@ bool parked_on_lock_0(const CrashDatabase& database, pid_t pid) {
 
 }  // namespace
 
-TEST_CASE("a commit stopped before its publication is not replicated, what overwrites it is") {
+TEST_CASE("A13: a commit stopped before its publication is not replicated, what overwrites it is") {
   const std::string fault = GENERATE("kill", "fail", "fail in the owner");
   CAPTURE(fault);
   const CrashDatabase database(4096);
@@ -118,7 +118,7 @@ std::string row_60(const std::string& database) {
 
 }  // namespace
 
-TEST_CASE("frames without checksums (the savepoint bug) are replicated, with a warning") {
+TEST_CASE("A14: frames without checksums (the savepoint bug) are replicated, with a warning") {
   if (sqlite3_libversion_number() >= 3050000) return;
   CrashDatabase database(512);
   database.set_options(R"({"sync-interval":"20ms","min-checkpoint-page-count":20})");
@@ -155,7 +155,7 @@ TEST_CASE("frames without checksums (the savepoint bug) are replicated, with a w
   database.require_chain();
 }
 
-TEST_CASE("an idle owner is parked where foreign TRUNCATE checkpoints pass") {
+TEST_CASE("B17: an idle owner is parked where foreign TRUNCATE checkpoints pass") {
   const CrashDatabase database(4096);
   const auto owner = database.replicating();
   owner->sql("INSERT INTO load VALUES(1, 'x')");
@@ -179,7 +179,7 @@ TEST_CASE("an idle owner is parked where foreign TRUNCATE checkpoints pass") {
   database.require_chain();
 }
 
-TEST_CASE("a writer without busy timeout meets no SQLITE_BUSY at barriers") {
+TEST_CASE("B18: a writer without busy timeout meets no SQLITE_BUSY at barriers") {
   CrashDatabase database(4096);
   database.set_options(R"({"sync-interval":"20ms","min-checkpoint-page-count":30})");
   const auto owner = database.replicating();

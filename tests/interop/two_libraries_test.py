@@ -47,7 +47,7 @@ SCRIPT = textwrap.dedent("""\
         connection.load_extension(extension)
         return connection
 
-    assert second.sqlite3_libversion_number() >= 3031000
+    assert second.sqlite3_libversion_number() >= 3034000
     if first == "second":
         assert load_into_second()[0] == 0
         try:

@@ -51,6 +51,35 @@ void require_goes_on(const Place& place, uint64_t last_txid, uint64_t rows) {
 
 }  // namespace
 
+TEST_CASE("A9: power loss takes commits that the replica has") {
+  const bool others_write_first = GENERATE(false, true);
+  CAPTURE(others_write_first);
+  Place place;
+  {
+    SqlProcess app(place.path(), SqlProcess::kExtension);
+    app.exec(Place::create_sql());
+    app.exec("PRAGMA synchronous=NORMAL");
+    app.exec(place.start_sql());
+    for (int row = 1; row <= 7; ++row) {
+      insert_rows(app, 1);
+      REQUIRE(app.text("SELECT litestream_sync()") == txid_text(1 + static_cast<uint64_t>(row)));
+      if (row == 3) copy_file(place.path() + "-wal", place.file("wal-on-disk"));
+    }
+    app.kill();
+  }
+  // What had not been synced of the WAL is gone; so is shared memory.
+  REQUIRE(fs::file_size(place.file("wal-on-disk")) < fs::file_size(place.path() + "-wal"));
+  fs::remove(place.path() + "-shm");
+  fs::rename(place.file("wal-on-disk"), place.path() + "-wal");
+  if (others_write_first) {
+    SqlProcess plain(place.path(), SqlProcess::kPlain);
+    insert_rows(plain, 1);
+  }
+  require_goes_on(place, 8, others_write_first ? 5 : 4);
+  for (uint64_t txid = 2; txid <= 8; ++txid) REQUIRE(place.rows_at(txid_text(txid)) == txid - 1);
+  REQUIRE(place.snapshot_count() == 1);
+}
+
 TEST_CASE("D1: the local folder is deleted") {
   Place place;
   replicate_rows(place, 9);
