@@ -15,6 +15,7 @@ namespace {
 // How often a waiting caller looks whether it was interrupted.
 constexpr int64_t kCancelPollMs = 50;
 constexpr int64_t kHookWaitMs = 1000;
+constexpr int64_t kOutrunFactor = 3;
 
 std::vector<std::unique_ptr<ReplicaFeed>> make_feeds(ReplicatorParts& parts) {
   std::vector<std::unique_ptr<ReplicaFeed>> feeds;
@@ -181,7 +182,17 @@ void Replicator::complete(uint64_t Requests::*which, uint64_t serial, Status sta
 bool Replicator::checkpoint_from_hook(int64_t frame_count) noexcept {
   if (!owns_.load(std::memory_order_acquire)) return false;
   const int64_t threshold = barrier_threshold_.load(std::memory_order_relaxed);
-  if (threshold == 0 || frame_count < threshold) return true;
+  if (threshold == 0) return true;
+  if (frame_count < threshold) {
+    want_capture_at(frame_count);
+    return true;
+  }
+  // One commit pays for all, as with SQLite's own checkpoint, unless they outrun it.
+  const bool is_paid = barrier_paid_.exchange(true);
+  if (is_paid &&
+      frame_count < threshold + kOutrunFactor * parts_.options.min_checkpoint_page_count) {
+    return true;
+  }
   try {
     const uint64_t serial = request(&Requests::barrier);
     const Status waited = wait_for(kHookWaitMs, nullptr, [&] {
@@ -194,7 +205,16 @@ bool Replicator::checkpoint_from_hook(int64_t frame_count) noexcept {
   } catch (const std::exception& error) {
     log_message(LogLevel::kError, error.what());
   }
+  barrier_paid_.store(false);
   return true;
+}
+
+// So that little is left to capture when a commit waits for the barrier.
+void Replicator::want_capture_at(int64_t frame_count) noexcept {
+  if (frame_count < capture_threshold_.load(std::memory_order_relaxed)) return;
+  capture_threshold_.store(kNoThreshold, std::memory_order_relaxed);
+  capture_soon_.store(true, std::memory_order_release);
+  parts_.wake();
 }
 
 Status Replicator::wait_durable() {

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -155,6 +156,8 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   int64_t step();
   bool source_is_open() const { return source_open_; }
   bool is_owner() const { return owner_lock_ != nullptr; }
+  // Hooks see many commits, so the WAL is looked at all the time and need not be watched.
+  bool commits_flow() const { return source_open_ && commits_flow_; }
   // In a forked child: the lock is the parent's; closing our copy of it does not release it, but
   // keeping it would hold it after the parent's death.
   void forget_after_fork() {
@@ -251,6 +254,10 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void publish();
   void set_phase(Phase phase);
   bool everything_sent() const;
+  void want_capture_at(int64_t frame_count) noexcept;
+  void note_flow(int64_t now_ms);
+  void note_wal_length();
+  bool put_off_flush(int64_t now_ms);
   int64_t next_due() const;
   int64_t next_verify(int64_t now_ms) const;
   template <typename Done>
@@ -281,7 +288,11 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   std::atomic<bool> files_moved_{false};
   std::atomic<bool> owns_{false};
   std::atomic<bool> requests_waiting_{false};
-  std::atomic<int64_t> barrier_threshold_{0};  // frames; 0: not running
+  static constexpr int64_t kNoThreshold = std::numeric_limits<int64_t>::max();
+  std::atomic<int64_t> barrier_threshold_{0};             // frames; 0: not running
+  std::atomic<int64_t> capture_threshold_{kNoThreshold};  // frames: the hook asks for a capture
+  std::atomic<bool> capture_soon_{false};
+  std::atomic<bool> barrier_paid_{false};  // a commit waits for the barrier
   std::atomic<bool> cancel_jobs_{false};
   std::atomic<bool> leaving_{false};  // stopping or pausing: what can be done later is not begun
 
@@ -297,6 +308,9 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   int64_t last_flush_ms_ = 0, wal_since_ms_ = kNeverMs;
   int recheck_count_ = 0;
   bool recheck_wanted_ = false;  // a hint came whose commit was not found yet
+  bool commits_flow_ = false;
+  uint64_t hooked_at_capture_ = 0;
+  int64_t flush_latest_ms_ = kNeverMs;  // a flush that waits for a barrier waits until then
   uint64_t captured_commit_count_ = 0;
   // Of the commits captured since the start, how many came without a hook; told so far.
   uint64_t captured_at_start_ = 0, hooked_at_start_ = 0, unhooked_told_ = 0;

@@ -23,6 +23,10 @@ constexpr int64_t kFirstIoPatienceMs = 2000;
 // A file event comes before its commit is published; look again while that may take an fsync.
 constexpr int64_t kRecheckMs[] = {100, 300, 1000};
 constexpr uint64_t kPagesEveryFiles = 64;
+constexpr uint64_t kFlowCommitCount = 16;  // between two captures
+constexpr int64_t kFlushPutOffMs = 200;
+// Of min-checkpoint-page-count: the length at which a capture ahead of the barrier is worth it.
+constexpr int64_t kCaptureAheadParts = 4;
 
 bool is_disk_full(const Status& status) {
   return status.message().find(std::strerror(ENOSPC)) != std::string::npos ||
@@ -281,7 +285,9 @@ void Replicator::step_running(int64_t now_ms) {
 
 void Replicator::step_capture(int64_t now_ms) {
   // The flag stays up until the capture: commits that come before it need not wake the thread.
-  if (dirty_.load(std::memory_order_acquire)) {
+  if (capture_soon_.exchange(false, std::memory_order_acq_rel)) {
+    capture_due_ms_ = now_ms;
+  } else if (dirty_.load(std::memory_order_acquire)) {
     capture_due_ms_ = std::min(capture_due_ms_, now_ms + kCaptureDelayMs);
   }
   const uint64_t capture_serial = pending(&Requests::capture);
@@ -398,6 +404,8 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
   } else if (recheck_wanted_ && recheck_count_ < static_cast<int>(std::size(kRecheckMs))) {
     capture_due_ms_ = now_ms + kRecheckMs[recheck_count_++];
   }
+  note_flow(now_ms);
+  note_wal_length();
   if (capture_->pending_needs_mark() ||
       static_cast<int64_t>(capture_->pending_bytes()) > parts_.options.pending_bytes_max * 3 / 4) {
     const Status flushed = flush_now();
@@ -421,6 +429,38 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
     remember_idle_file();
     wal_since_ms_ = kNeverMs;
   }
+}
+
+// While commits flow the -wal is not watched: each of them would pay for the event. Looking at the
+// wal-index as often as the thread would have been woken finds those of other processes as well.
+void Replicator::note_flow(int64_t now_ms) {
+  const uint64_t hooked = hook_commit_count_.load(std::memory_order_relaxed);
+  const uint64_t fresh = hooked - std::exchange(hooked_at_capture_, hooked);
+  commits_flow_ = commits_flow_ ? fresh > 0 : fresh >= kFlowCommitCount;
+  if (commits_flow_) capture_due_ms_ = std::min(capture_due_ms_, now_ms + kCaptureDelayMs);
+}
+
+void Replicator::note_wal_length() {
+  const bool starts_over = index_.backfill_count == index_.mx_frame;
+  const int64_t ahead = parts_.options.min_checkpoint_page_count / kCaptureAheadParts;
+  capture_threshold_.store(
+      (starts_over ? 0 : int64_t{index_.mx_frame}) + std::max<int64_t>(ahead, 1),
+      std::memory_order_relaxed);
+}
+
+// A file takes some fsyncs, and no barrier runs meanwhile: while commits flow it is begun right
+// after one.
+bool Replicator::put_off_flush(int64_t now_ms) {
+  const int64_t unsettled = int64_t{index_.mx_frame} - int64_t{index_.backfill_count};
+  const bool barrier_near =
+      commits_flow_ && unsettled > parts_.options.min_checkpoint_page_count / kCaptureAheadParts;
+  if (barrier_near && flush_latest_ms_ == kNeverMs) flush_latest_ms_ = now_ms + kFlushPutOffMs;
+  if (!barrier_near || now_ms >= flush_latest_ms_) {
+    flush_latest_ms_ = kNeverMs;
+    return false;
+  }
+  flush_due_ms_ = now_ms + kCaptureDelayMs;
+  return true;
 }
 
 // `mode`: 0 PASSIVE, 1 TRUNCATE.
@@ -464,6 +504,8 @@ void Replicator::step_barrier(int64_t now_ms) {
   park_due_ms_ = done ? kNeverMs : now_ms + std::max(kParkDelayMs, park_backoff_ms_);
   wal_since_ms_ = done ? kNeverMs : now_ms;
   if (done) parked_ = true;
+  note_wal_length();
+  if (done && flush_latest_ms_ != kNeverMs) flush_due_ms_ = now_ms;
   idle_file_.reset();
   if (done) remember_idle_file();
   if (done && serial == 0) count_unawaited();
@@ -486,7 +528,7 @@ void Replicator::step_flush(int64_t now_ms) {
   }
   // What a snapshot captured and could not write has no time yet.
   if (flush_due_ms_ == kNeverMs) flush_due_ms_ = now_ms;
-  if (now_ms < flush_due_ms_) return;
+  if (now_ms < flush_due_ms_ || put_off_flush(now_ms)) return;
   const Status flushed = flush_now();
   if (flushed.ok()) return;
   if (spool_is_full()) {

@@ -222,13 +222,34 @@ bool ReplicatorThread::watch(Slot& slot, const std::string& path, bool wanted, i
   return false;
 }
 
+// An event costs the writer a microsecond, so changes are not watched while commits flow.
+void ReplicatorThread::update_watch_mask(Slot& slot) {
+  const uint32_t mask = slot.replicator_->commits_flow() ? kWatchMask & ~IN_MODIFY : kWatchMask;
+  if (slot.watch_ < 0 || mask == slot.watch_mask_) return;
+  slot.watch_mask_ = mask;
+  const std::string path = slot.replicator_->database_path() + "-wal";
+  const int number = ::inotify_add_watch(events_fd_, path.c_str(), mask);
+  if (number == slot.watch_) {
+    if (mask == kWatchMask) slot.replicator_->note_file_event();
+    return;
+  }
+  // Another file by now, or none.
+  drop_watch(slot, &slot.watch_);
+  if (number >= 0 && slot_of_watch_.find(number) == slot_of_watch_.end()) {
+    (void)::inotify_rm_watch(events_fd_, number);
+  }
+  slot.replicator_->note_files_moved();
+}
+
 // What happened before a watch existed would go unnoticed, so a new one counts as an event.
 void ReplicatorThread::update_watch(Slot& slot) {
   if (events_fd_ < 0) return;
   Replicator& replicator = *slot.replicator_;
   if (watch(slot, replicator.database_path() + "-wal", replicator.source_is_open(), &slot.watch_)) {
+    slot.watch_mask_ = kWatchMask;
     replicator.note_file_event();
   }
+  update_watch_mask(slot);
   if (watch(slot, requests_path(replicator.meta_path()), replicator.is_owner(),
             &slot.request_watch_)) {
     replicator.note_requests();

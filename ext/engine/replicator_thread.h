@@ -41,9 +41,10 @@ class ReplicatorThread {
     std::shared_ptr<Replicator> replicator_;
     std::atomic<bool> flagged_{true};
     std::atomic<int64_t> stop_at_ms_{kNeverMs};
-    int64_t due_ms_ = 0;      // thread only
-    int watch_ = -1;          // of the -wal; thread only
-    int request_watch_ = -1;  // of requests/; thread only
+    int64_t due_ms_ = 0;       // thread only
+    int watch_ = -1;           // of the -wal; thread only
+    uint32_t watch_mask_ = 0;  // thread only
+    int request_watch_ = -1;   // of requests/; thread only
   };
 
   // Starts the thread when needed. Unavailable without thread or descriptors.
@@ -62,6 +63,7 @@ class ReplicatorThread {
   void step_due(int64_t now_ms);
   void step_slot(Slot& slot) noexcept;
   void update_watch(Slot& slot);
+  void update_watch_mask(Slot& slot);
   bool watch(Slot& slot, const std::string& path, bool wanted, int* watch);
   void drop_watch(const Slot& slot, int* watch) noexcept;
   void close_descriptors() noexcept;
