@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache pkg-config catch2
   libsqlite3-dev liblz4-dev libyaml-cpp-dev libcpp-httplib-dev libsimdjson-dev nettle-dev libcurl4
-  binutils sqlite3 curl python3 python3-venv ca-certificates zsh fish dpkg-dev man-db mmdebstrap
+  binutils sqlite3 curl python3 python3-venv ca-certificates zsh fish dpkg-dev man-db mmdebstrap valgrind
   ruby ruby-sqlite3 php-cli php-sqlite3
   libssl-dev openssl openssh-client openssh-server openssh-sftp-server apache2-bin libnss-wrapper
 )
