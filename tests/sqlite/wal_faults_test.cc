@@ -1,5 +1,6 @@
 // What other users of the WAL do to it: checkpoints, resets, deletions, readers, other processes.
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <thread>
 
@@ -396,6 +397,33 @@ TEST_CASE("B13: a WAL damaged before the extension was loaded") {
   }
   place.require_points_whole(static_cast<uint64_t>(rows) + 5);
   place.require_restore_equals_source();
+}
+
+// While commits of ours flow, the -wal is not watched.
+TEST_CASE("B16: another process commits while ours flow and after they stopped") {
+  Place place;
+  SqliteDb app(place.path());
+  app.exec(Place::create_sql());
+  app.exec(place.start_sql());
+  SqlProcess plain(place.path(), SqlProcess::kPlain);
+  uint64_t rows = 0;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 5; ++i) {
+      insert_rows(app, 200);
+      insert_rows(plain, 1);
+      rows += 201;
+    }
+    insert_rows(plain, 1);
+    ++rows;
+    // Nobody asks for a sync: the replica gets there by itself.
+    bool there = false;
+    for (int look = 0; look < 600 && !there; ++look) {
+      there = place.rows_at() == rows;
+      if (!there) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    REQUIRE(there);
+  }
+  app.exec("SELECT litestream_stop()");
 }
 
 }  // namespace litestream::test
