@@ -58,9 +58,6 @@ Result<ParsedArgs> parse_args(std::span<const FlagSpec> specs,
     const auto spec = std::find_if(specs.begin(), specs.end(),
                                    [&](const FlagSpec& entry) { return name == entry.name; });
     if (spec == specs.end()) return unknown_flag(specs, name);
-    if (spec->kind == FlagKind::kUnsupported) {
-      return invalid_argument("-" + name + " is upstream's, not supported yet");
-    }
     const bool has_value = equals != std::string_view::npos;
     if (spec->kind == FlagKind::kSwitch) {
       LS_ASSIGN_OR_RETURN(parsed.values_[name],

@@ -15,8 +15,7 @@ namespace litestream {
 
 enum class FlagKind {
   kValue,
-  kSwitch,       // `-json`, `-json=false`
-  kUnsupported,  // upstream's; naming it is an error that says so
+  kSwitch,  // `-json`, `-json=false`
 };
 
 struct FlagSpec {

@@ -41,11 +41,6 @@ void JobProgress::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void JobProgress::finish() {
-  stop();
-  call_.progress(done_ + 1, done_ + 1, kind_ + ": done");
-}
-
 void JobProgress::watch() {
   auto session = SqlSession::open(":memory:", given_sources_);
   if (session.ok()) {
@@ -71,7 +66,6 @@ void JobProgress::report(SqlSession& session) {
   const auto done = static_cast<double>(integer(row[0]));
   std::optional<double> total;
   if (integer(row[1]) > 0) total = static_cast<double>(integer(row[1]));
-  if (done > done_) done_ = done;
   call_.progress(done, total, to_text(row[2]));
 }
 

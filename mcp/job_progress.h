@@ -1,6 +1,7 @@
 // Tells a client how far a tool has come, from the rows of litestream_jobs, while another thread
-// runs the tool.
-// Threading: create, finish and destroy from one thread; it has one of its own.
+// runs the tool. That it has ended the answer says: a last notification right before it would only
+// race with it in clients.
+// Threading: create and destroy from one thread; it has one of its own.
 #pragma once
 
 #include <condition_variable>
@@ -23,9 +24,6 @@ class JobProgress {
   JobProgress(const JobProgress&) = delete;
   JobProgress& operator=(const JobProgress&) = delete;
 
-  // The tool has ended well: says so.
-  void finish();
-
  private:
   void stop();
   void watch();
@@ -35,7 +33,6 @@ class JobProgress {
   const std::string kind_;
   const std::vector<GivenSource> given_sources_;
   int64_t last_id_before_ = 0;  // of the watching thread
-  double done_ = 0;             // read by finish() once the thread has ended
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable stopped_;

@@ -163,7 +163,6 @@ McpOutcome LitestreamFeatures::run_tool(const ToolDefinition& tool, const SqlPar
   std::optional<JobProgress> progress;
   if (!tool.job.empty()) progress.emplace(call, tool.job, given_sources_);
   const auto output = tools_.run(tool, parameters, call.cancellation());
-  if (output.ok() && progress) progress->finish();
   progress.reset();
   if (!output.ok()) {
     call.log(McpLogLevel::kWarning, kLogger, log_data(tool, "failed", output.status().message()));

@@ -9,13 +9,12 @@ namespace litestream {
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kReplicateCommand, &kRestoreCommand,    &kVerifyCommand,      &kPlanCommand,
-    &kRestorePointsCommand,
-    &kDatabasesCommand,   &kStatusCommand,
-    &kLtxCommand,       &kSnapshotsCommand,  &kGenerationsCommand, &kMcpCommand,
-    &kListCommand,      &kInfoCommand,       &kSyncCommand,        &kStartCommand,
-    &kStopCommand,      &kRegisterCommand,   &kUnregisterCommand,  &kResetCommand,
-    &kConfigCommand,    &kCompletionCommand, &kVersionCommand};
+    &kReplicateCommand,     &kRestoreCommand,     &kVerifyCommand, &kPlanCommand,
+    &kRestorePointsCommand, &kDatabasesCommand,   &kStatusCommand, &kLtxCommand,
+    &kSnapshotsCommand,     &kGenerationsCommand, &kMcpCommand,    &kListCommand,
+    &kInfoCommand,          &kSyncCommand,        &kStartCommand,  &kStopCommand,
+    &kRegisterCommand,      &kUnregisterCommand,  &kResetCommand,  &kConfigCommand,
+    &kCompletionCommand,    &kVersionCommand};
 
 void write_help(std::ostream& out) {
   out << "litestream backs up SQLite databases continuously.\n\n"
@@ -23,7 +22,7 @@ void write_help(std::ostream& out) {
   for (const Command* command : kCommands) {
     std::string line = "  ";
     line += command->name;
-    line.resize(16, ' ');
+    line.resize(18, ' ');
     out << line << command->summary << '\n';
   }
   out << "\nExamples:\n"

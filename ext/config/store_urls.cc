@@ -5,6 +5,7 @@
 #include "ext/base/url.h"
 #include "ext/config/replica_keys.h"
 #include "ext/config/url.h"
+#include "ext/store/store_spec.h"
 
 namespace litestream {
 namespace {
@@ -17,6 +18,27 @@ std::string_view trim_slashes(std::string_view path) {
   while (path.starts_with('/')) path.remove_prefix(1);
   while (path.ends_with('/')) path.remove_suffix(1);
   return path;
+}
+
+// "" or "?" and what is left of the URL's query without `ambient-credentials`, which it reads.
+Result<std::string> take_ambient_credentials(std::string_view query, bool* ambient) {
+  std::string rest;
+  while (!query.empty()) {
+    const size_t end = std::min(query.find('&'), query.size());
+    const std::string_view parameter = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    const size_t equals = std::min(parameter.find('='), parameter.size());
+    LS_ASSIGN_OR_RETURN(const std::string name, percent_decode(parameter.substr(0, equals)));
+    if (name != "ambient-credentials" && name != "ambientCredentials") {
+      rest += (rest.empty() ? "?" : "&") + std::string(parameter);
+      continue;
+    }
+    LS_ASSIGN_OR_RETURN(const std::string value,
+                        percent_decode(parameter.substr(std::min(equals + 1, parameter.size()))));
+    LS_ASSIGN_OR_RETURN(const bool allowed, parse_switch_value(name, value));
+    *ambient = *ambient && allowed;
+  }
+  return rest;
 }
 
 bool is_authority_char(char c) {
@@ -68,7 +90,11 @@ Result<std::string> store_url(std::string_view type, std::string_view location,
 Result<ReplicaOptions> replica_of_url(std::string_view url) {
   ReplicaOptions replica;
   LS_ASSIGN_OR_RETURN(const ReplicaUrl parsed, parse_replica_url(url));
-  LS_ASSIGN_OR_RETURN(replica.url, full_replica_url(url));
+  const size_t query_at = std::min(url.find('?'), url.size());
+  auto query = take_ambient_credentials(url.substr(std::min(query_at + 1, url.size())),
+                                        &replica.ambient_credentials);
+  if (!query.ok()) return query.status().with_context("replica URL");
+  LS_ASSIGN_OR_RETURN(replica.url, full_replica_url(std::string(url.substr(0, query_at)) + *query));
   replica.name = replica.type = type_of_scheme(parsed.scheme);
   return replica;
 }

@@ -23,7 +23,9 @@ Result<std::string> store_url(std::string_view type, std::string_view location,
                               std::string_view path);
 
 // The replica that a URL alone describes: named after its type, opened with the secrets that the
-// URL's parameters may hold. Errors of full_replica_url.
+// URL's parameters may hold. Any type takes the parameter `ambient-credentials`; `false`, once
+// said, is not taken back by another one: what the environment, profiles and metadata services hold
+// is then not used. Errors of full_replica_url.
 Result<ReplicaOptions> replica_of_url(std::string_view url);
 
 // `url` with `relative_path` below its path; its query stays. Percent-encodes what a URL needs.

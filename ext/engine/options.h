@@ -22,6 +22,9 @@ struct ReplicaOptions {
   // The other keys of the replica as written (`region`, `access-key-id`, ...), without `name`,
   // `type`, `url` and `path`. ext/store says what each means and which it knows. May hold secrets.
   std::vector<std::pair<std::string, std::string>> settings;
+  // Whether credentials and endpoints may come from the environment, profiles and metadata
+  // services. False for a URL that somebody else chose.
+  bool ambient_credentials = true;
 };
 
 // When COMMIT returns.

@@ -67,7 +67,8 @@ bool has_foreign_lock(const std::string& locks, const DatabaseIdentity& identity
 }  // namespace
 
 Result<std::unique_ptr<LtxStore>> open_replica(FileSystem& fs, const ReplicaOptions& replica) {
-  LS_ASSIGN_OR_RETURN(auto store, open_store(fs, StoreSpec{replica.url, replica.settings, true}));
+  const StoreSpec spec{replica.url, replica.settings, replica.ambient_credentials};
+  LS_ASSIGN_OR_RETURN(auto store, open_store(fs, spec));
   return count_operations(std::move(store));
 }
 

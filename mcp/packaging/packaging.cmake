@@ -13,8 +13,20 @@ install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION share/doc/litestream REN
 install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION share/doc/litestream)
 
 find_program(LITESTREAM_GZIP gzip REQUIRED)
-foreach(page litestream.1 litestream.yml.5)
-  set(source ${PROJECT_SOURCE_DIR}/mcp/man/${page})
+# What the page says about commands is what the program says about itself.
+set(LITESTREAM_MAN_SOURCES
+  ${CMAKE_CURRENT_BINARY_DIR}/litestream.1 ${PROJECT_SOURCE_DIR}/mcp/man/litestream.yml.5)
+add_custom_command(
+  OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/litestream.1
+  COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:litestream>
+          -DTEMPLATE=${PROJECT_SOURCE_DIR}/mcp/man/litestream.1
+          -DOUTPUT=${CMAKE_CURRENT_BINARY_DIR}/litestream.1
+          -P ${CMAKE_CURRENT_LIST_DIR}/man_page.cmake
+  DEPENDS litestream ${PROJECT_SOURCE_DIR}/mcp/man/litestream.1
+          ${CMAKE_CURRENT_LIST_DIR}/man_page.cmake
+  VERBATIM)
+foreach(source ${LITESTREAM_MAN_SOURCES})
+  get_filename_component(page ${source} NAME)
   set(packed ${CMAKE_CURRENT_BINARY_DIR}/${page}.gz)
   add_custom_command(OUTPUT ${packed} COMMAND ${LITESTREAM_GZIP} -9nc ${source} > ${packed}
                      DEPENDS ${source} VERBATIM)

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ext/base/limits.h"
+#include "ext/config/store_urls.h"
 #include "ext/store/store_factory.h"
 
 using namespace litestream;
@@ -141,4 +142,29 @@ TEST_CASE("url: redaction leaves no secret, and leaves the rest readable") {
   REQUIRE(redact_url("s3://b?hunter2&region=x") == "s3://b?***&region=x");
   REQUIRE(redact_url("s3://b?") == "s3://b?");
   REQUIRE(redact_url("s3://b#hunter2") == "s3://b?***");
+}
+
+TEST_CASE("a URL says whether this machine's credentials may be used") {
+  const auto of = [](const char* url) {
+    const auto replica = replica_of_url(url);
+    CAPTURE(url);
+    REQUIRE(replica.ok());
+    return *replica;
+  };
+  const std::string plain = of("s3://b/x?region=eu-west-1").url;
+  CHECK(of("s3://b/x?region=eu-west-1").ambient_credentials);
+  CHECK(of("s3://b/x?ambient-credentials=true").ambient_credentials);
+  for (const char* url :
+       {"s3://b/x?region=eu-west-1&ambient-credentials=false",
+        "s3://b/x?ambient-credentials=false&region=eu-west-1",
+        "s3://b/x?region=eu-west-1&ambientCredentials=0",
+        "s3://b/x?region=eu-west-1&ambient%2Dcredentials=%66alse",
+        "s3://b/x?ambient-credentials=true&region=eu-west-1&ambient-credentials=false",
+        "s3://b/x?ambient-credentials=false&region=eu-west-1&ambient-credentials=true"}) {
+    CHECK_FALSE(of(url).ambient_credentials);
+    CHECK(of(url).url == plain);
+  }
+  CHECK(of("file:///backup/a?ambient-credentials=false").url == "file:///backup/a");
+  CHECK_FALSE(replica_of_url("s3://b/x?ambient-credentials=maybe").ok());
+  CHECK_FALSE(replica_of_url("file:///backup/a?ambient=false").ok());
 }

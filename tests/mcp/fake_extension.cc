@@ -178,6 +178,13 @@ void restore(sqlite3_context* context, int count, sqlite3_value** arguments) {
          "{\"restored_path\":\"" + output + "\",\"txid\":\"" + kNewestTxid + "\",\"size\":8}");
 }
 
+// Nothing to follow with: the double restores eight bytes that are no database.
+void follow(sqlite3_context* context, int, sqlite3_value** arguments) {
+  answer(context, std::string("{\"restored_path\":\"") + text_of(arguments[1]) + "\",\"txid\":\"" +
+                      kNewestTxid + "\",\"size\":8,\"pages\":0," +
+                      "\"restored\":false,\"current\":true}");
+}
+
 void stop(sqlite3_context* context, int count, sqlite3_value** arguments) {
   if (count == 0 || text_of(arguments[0]).find("stuck") == std::string::npos) {
     return txid(context, count, arguments);
@@ -240,7 +247,8 @@ constexpr FakeFunction kFunctions[] = {{"litestream_version", 0, version},
                                        {"litestream_snapshot", -1, txid},
                                        {"litestream_verify", -1, verify},
                                        {"litestream_reset", -1, reset},
-                                       {"litestream_restore", -1, restore}};
+                                       {"litestream_restore", -1, restore},
+                                       {"litestream_follow", -1, follow}};
 
 }  // namespace
 

@@ -60,7 +60,7 @@ TEST_CASE("progress: strictly increasing, before the answer, only if asked for")
       exchange);
   CHECK(done.text("/result/structuredContent/restored_path") == f.output);
   const auto messages = exchange.messages();
-  REQUIRE(messages.size() >= 3);  // begin, at least one in between, end
+  REQUIRE(messages.size() >= 2);  // begin, at least one in between; the end is the answer
   double last = -1;
   for (const std::string& message : messages) {
     const Json json(message);
@@ -69,7 +69,6 @@ TEST_CASE("progress: strictly increasing, before the answer, only if asked for")
     CHECK(double(json.at("/params/progress")) > last);
     last = double(json.at("/params/progress"));
   }
-  CHECK(double(Json(messages.back()).at("/params/total")) == last);
   CHECK(Json(messages[1]).text("/params/message").find("restore: ") == 0);
   std::filesystem::remove(f.output);
   test::set_fake_databases({"/data/app.db"});

@@ -53,7 +53,7 @@ TEST_CASE("help and usage") {
     for (const FlagSpec& flag : command->flags) {
       const bool shown =
           std::string(command->help).find(std::string("-") + flag.name) != std::string::npos;
-      CHECK(shown == (flag.kind != FlagKind::kUnsupported));
+      CHECK(shown);
     }
   }
 }
@@ -155,8 +155,31 @@ TEST_CASE("restore refuses wrong usage") {
   CHECK(run({"restore", "file:///backup"}).status == kExitUsage);
   CHECK(run({"restore", "-o", "x", "-txid", "1", "-timestamp", "2", "file:///b"}).status ==
         kExitUsage);
-  CHECK(run({"restore", "-dry-run", "x"}).err.find("upstream's, not supported yet") !=
-        std::string::npos);
+  CHECK(run({"restore", "-dryrun", "x"}).err.find("did you mean -dry-run?") != std::string::npos);
+  CHECK(run({"restore", "-f", "-dry-run", "-o", "x", "file:///b"}).status == kExitUsage);
+  CHECK(run({"restore", "-f", "-txid", "1", "-o", "x", "file:///b"}).status == kExitUsage);
+}
+
+TEST_CASE("restore shows its plan and writes nothing") {
+  const ConfigFile config;
+  const std::string output = config.dir.file("planned.db");
+  const Outcome text =
+      run({"restore", "-dry-run", "-config", config.path, "-o", output, "/data/app.db"});
+  REQUIRE(text.status == kExitOk);
+  CHECK(text.out.find("would restore " + output + " at TXID 0000000000000003 " +
+                      "(2026-01-03T04:05:03.000Z)\n") != std::string::npos);
+  const Outcome json =
+      run({"restore", "-dry-run", "-json", "-config", config.path, "-o", output, "/data/app.db"});
+  REQUIRE(json.status == kExitOk);
+  const Json plan(json.out);
+  CHECK(plan.text("/source") == "/data/app.db");
+  CHECK(plan.text("/target_path") == output);
+  CHECK(plan.text("/min_txid") == "0000000000000001");
+  CHECK(plan.text("/max_txid") == "0000000000000003");
+  CHECK(plan.text("/files/0/name") == "0000000000000001-0000000000000001.ltx");
+  CHECK(plan.integer("/files/1/size") == 500);
+  CHECK(plan.text("/files/1/timestamp") == "2026-01-03T04:05:03.000Z");
+  CHECK_FALSE(std::filesystem::exists(output));
 }
 
 TEST_CASE("URLs, schemes and secrets") {
