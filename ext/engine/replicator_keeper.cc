@@ -43,16 +43,16 @@ void Replicator::step_keeper(ReplicaFeed& feed, int64_t now_ms) {
     if (!feed.joined || feed.keeper_running || !feed.failed.ok() || stop_wanted_) return;
     if (feed.newest == Txid{}) return;
   }
-  feed.keeper_due_ms = std::max(feed.keeper_due_ms, feed.keeper.next_due_ms());
-  if (now_ms < feed.keeper_due_ms) return;
-  feed.keeper_due_ms = now_ms;
+  // Asked anew each time: what has nothing to do now may have after the next upload.
+  if (now_ms < std::max(feed.keeper_due_ms, feed.keeper.next_due_ms())) return;
   const uint64_t database_bytes = capture_ == nullptr ? 0
                                                       : uint64_t{capture_->captured().page_count} *
                                                             capture_->sums().page_size_bytes();
-  (void)submit_for(feed, &ReplicaFeed::keeper_running, now_ms,
-                   [self = shared_from_this(), &feed, database_bytes] {
-                     self->run_keeper_job(feed, database_bytes);
-                   });
+  const bool submitted = submit_for(feed, &ReplicaFeed::keeper_running, now_ms,
+                                    [self = shared_from_this(), &feed, database_bytes] {
+                                      self->run_keeper_job(feed, database_bytes);
+                                    });
+  if (!submitted) feed.keeper_due_ms = now_ms + kKeeperRetryMs;
 }
 
 void Replicator::adopt_keeper(ReplicaFeed& feed) {
