@@ -15,13 +15,15 @@ from s3_test import S3Case
 HOSTS = os.path.join(support.HERE, "hosts")
 
 
-class Tls(S3Case):
+class TlsCase(S3Case):
     def setUp(self):
         super().setUp()
         self.ca_file = self.path("ca.pem")
         self.start(s3_servers.strict("-tls", self.ca_file))
         self.trusting = self.bucket.environment(AWS_CA_BUNDLE=self.ca_file)
 
+
+class Tls(TlsCase):
     def assert_replicated(self):
         dumped = self.bucket.dump(self.path("dump"))
         self.assertEqual(ltx.restore(dumped), support.read_bytes(self.reference()))
@@ -114,6 +116,57 @@ class Tls(S3Case):
                            self.database, self.url, self.bucket.info["url"], self.ca_file)
         self.assertEqual(len(set(result["own"])), 1)
         self.assertEqual(len(result["own"]), 6)
+
+
+class PeerCloses(TlsCase):
+    """Connections that the server ends while we write to them: three uploads, and every GET after 64
+    KiB. A library that writes to such a socket gets SIGPIPE, which by default ends the process."""
+
+    CUT_COUNT = 3
+
+    def setUp(self):
+        super().setUp()
+        self.output = self.path("restored.db")
+        self.bucket.command("cut_uploads 65536 %d" % self.CUT_COUNT)
+        self.bucket.command("cut_gets 65536")
+
+    def run_host(self, command, input_text=None):
+        status, out, errors = support.run(command, input_text, self.trusting, self.folder)
+        self.assertEqual((status, errors), (0, ""), out)
+        self.assertEqual(self.bucket.command("cuts_left"), 0)
+        self.assertGreater(self.bucket.command("counts")["get"], 40)
+        self.assert_same_bytes(self.output, self.reference())
+        return out
+
+    def test_shell(self):
+        self.run_host([support.SHELL, "-batch", self.database], (
+            ".load %s\nSELECT litestream_replicate('%s');\nCREATE TABLE t(v);\n"
+            "INSERT INTO t VALUES(randomblob(3000000));\nSELECT litestream_sync(NULL, 60000);\n"
+            "SELECT litestream_restore('%s', '%s');\n") %
+            (support.EXTENSION[:-len(".so")], self.url, self.url, self.output))
+
+    def test_python(self):
+        host = textwrap.dedent("""\
+            import signal, sqlite3, ssl, sys
+            extension, database, url, output = sys.argv[1:]
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            connection = sqlite3.connect(database, isolation_level=None)
+            connection.enable_load_extension(True)
+            connection.load_extension(extension)
+            for sql in ("SELECT litestream_replicate(:url)", "CREATE TABLE t(v)",
+                        "INSERT INTO t VALUES(randomblob(3000000))",
+                        "SELECT litestream_sync(NULL, 60000)",
+                        "SELECT litestream_restore(:url, :output)"):
+                connection.execute(sql, {"url": url, "output": output}).fetchall()
+            connection.close()
+            """)
+        self.run_host([sys.executable, "-c", host, support.EXTENSION, self.database, self.url,
+                       self.output])
+
+    def test_node(self):
+        self.run_host([support.NODE, "--disable-warning=ExperimentalWarning",
+                       os.path.join(HOSTS, "node_restore.mjs"), support.EXTENSION, self.database,
+                       self.url, self.output])
 
 
 if __name__ == "__main__":

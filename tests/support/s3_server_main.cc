@@ -14,6 +14,8 @@
 //   load DIR                the reverse
 //   erase KEY
 //   cut_gets BYTE_COUNT     every GET's connection ends after so many bytes of its body; 0: no more
+//   cut_uploads BYTE_COUNT N  the next N requests with a longer body lose their connection there
+//   cuts_left               how many of those N are still to come
 //   fail OP STATUS CODE N   the next N requests of that kind
 //   hang OP N               the next N requests of that kind are never answered
 //   delay MS                before every answer
@@ -94,6 +96,13 @@ class Control {
       size_t count = 0;
       words >> count;
       cut_gets_ = count;
+    } else if (command == "cut_uploads") {
+      size_t byte_count = 0;
+      int count = 0;
+      words >> byte_count >> count;
+      server_.wire().cut_uploads(byte_count, count);
+    } else if (command == "cuts_left") {
+      return std::to_string(server_.wire().upload_cuts_left());
     } else if (command == "delay") {
       int delay_ms = 0;
       words >> delay_ms;

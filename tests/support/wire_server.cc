@@ -294,6 +294,16 @@ void WireServer::serve(Connection& connection) {
   }
 }
 
+bool WireServer::receive_body(Connection& connection, uint64_t length) {
+  const bool may_cut = length > upload_cut_at_;
+  const bool cuts = may_cut && upload_cuts_left_ > 0 && upload_cuts_left_.fetch_sub(1) > 0;
+  const uint64_t wanted = cuts ? upload_cut_at_.load() : length;
+  while (connection.buffer().size() < wanted) {
+    if (!connection.fill()) return false;
+  }
+  return !cuts;
+}
+
 // False when the connection is over.
 bool WireServer::serve_one(Connection& connection) {
   std::string& buffer = connection.buffer();
@@ -319,9 +329,7 @@ bool WireServer::serve_one(Connection& connection) {
   if (request.has_header("expect") && !connection.write("HTTP/1.1 100 Continue\r\n\r\n")) {
     return false;
   }
-  while (buffer.size() < length) {
-    if (!connection.fill()) return false;
-  }
+  if (!receive_body(connection, length)) return false;
   request.body = buffer.substr(0, length);
   buffer.erase(0, length);
   WireReply reply = handler_(request);

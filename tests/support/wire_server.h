@@ -7,6 +7,7 @@
 // Threading: one thread per connection; the handler is called by several at once.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -88,6 +89,13 @@ class WireServer {
   void set_mute(bool is_mute) { is_mute_ = is_mute; }
   // Connections without a request for so long are closed by the server. Default: never.
   void set_idle_ms(int idle_ms) { idle_ms_ = idle_ms; }
+  // The next `count` requests with a longer body end with their connection after so many bytes of
+  // it, while their sender goes on writing.
+  void cut_uploads(size_t byte_count, int count) {
+    upload_cut_at_ = byte_count;
+    upload_cuts_left_ = count;
+  }
+  int upload_cuts_left() const { return std::max(0, upload_cuts_left_.load()); }
 
  private:
   class Tls;
@@ -100,6 +108,7 @@ class WireServer {
   void accept_loop();
   void serve(Connection& connection);
   bool serve_one(Connection& connection);
+  bool receive_body(Connection& connection, uint64_t length);
   bool send(Connection& connection, const WireReply& reply);
   void join_finished(bool all);
 
@@ -110,6 +119,8 @@ class WireServer {
   std::atomic<bool> is_stopping_{false};
   std::atomic<bool> is_mute_{false};
   std::atomic<int> idle_ms_{-1};
+  std::atomic<size_t> upload_cut_at_{0};
+  std::atomic<int> upload_cuts_left_{0};
   std::atomic<uint64_t> connection_count_{0};
   std::mutex mutex_;
   std::list<Worker> workers_;  // guarded by mutex_
