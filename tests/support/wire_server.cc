@@ -167,11 +167,23 @@ class WireServer::Connection {
       : socket_(socket), number_(number), tls_(std::move(tls)) {}
   ~Connection() {
     if (ssl_ != nullptr) SSL_free(ssl_);
-    ::close(socket_);
+    if (socket_ >= 0) ::close(socket_);
   }
   uint64_t number() const { return number_; }
   bool is_tls() const { return tls_ != nullptr; }
-  void end() { ::shutdown(socket_, SHUT_RDWR); }
+  void end() {
+    const std::lock_guard lock(mutex_);
+    if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
+  }
+  // The peer learns of it at its next write, however full its buffers are. Worker only; the last
+  // thing it does.
+  void reset() {
+    const std::lock_guard lock(mutex_);
+    const linger at_once{1, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ::close(socket_);
+    socket_ = -1;
+  }
 
   bool handshake() {
     if (tls_ == nullptr) return true;
@@ -214,7 +226,8 @@ class WireServer::Connection {
   std::string& buffer() { return buffer_; }
 
  private:
-  const int socket_;
+  std::mutex mutex_;
+  int socket_;  // written under mutex_, by the worker
   const uint64_t number_;
   const std::shared_ptr<Tls> tls_;
   SSL* ssl_ = nullptr;
@@ -301,6 +314,7 @@ bool WireServer::receive_body(Connection& connection, uint64_t length) {
   while (connection.buffer().size() < wanted) {
     if (!connection.fill()) return false;
   }
+  if (cuts) connection.reset();
   return !cuts;
 }
 
