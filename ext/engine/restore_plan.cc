@@ -115,6 +115,29 @@ std::string missing_text(Txid have, const LtxFileInfo& orphan) {
   return text;
 }
 
+// Of one level: the TXIDs after `have` that no file holds although files before and after them show
+// that there was one. Retention takes a level's oldest files first and so leaves no hole; what it
+// leaves of the levels from 1 up goes back to the oldest whole database.
+std::optional<RestoreGap> find_hole(const Files& files, int level, Txid have) {
+  std::optional<Txid> before;  // end of the nearest file at or before `have`
+  std::optional<Txid> after;   // start of the nearest file behind
+  for (const LtxFileInfo& file : files) {
+    const bool is_whole = file.min_txid == Txid{1};
+    if (level > 0 && is_whole && file.max_txid <= have)
+      before = std::max(before.value_or(Txid{}), file.max_txid);
+    if (file.level != level || (level == 0 && is_whole)) continue;
+    if (file.min_txid > have.next()) {
+      after = after ? std::min(*after, file.min_txid) : file.min_txid;
+    } else if (file.max_txid > have) {
+      return std::nullopt;
+    } else {
+      before = std::max(before.value_or(Txid{}), file.max_txid);
+    }
+  }
+  if (!before || !after) return std::nullopt;
+  return RestoreGap{before->next(), Txid{after->value - 1}};
+}
+
 // Why `target` is not among `points`, the restorable points of `files`.
 Status unreachable_status(const Files& files, Txid target,
                           const std::vector<RestorePoint>& points) {
@@ -197,6 +220,25 @@ Status before_first(int64_t time_ms, const std::vector<RestorePoint>& points) {
                           "; earliest restorable point is " + describe_point(*first));
 }
 
+// Between `chosen` and the point after it, `next`, a higher level leads across. Finer points
+// between were given up when their level was compacted and expired, unless a hole in that level
+// shows that a file of it is missing.
+Status check_finer_levels(const Files& all, const RestorePoint& chosen, const RestorePoint& next,
+                          int64_t time_ms) {
+  if (chosen.txid.next() == next.txid || time_ms == chosen.created_at_ms) return {};
+  const LtxFileInfo* span = find_spanning(all, chosen.txid, chosen.txid, kCompactionLevelMax);
+  const int end = span == nullptr ? kCompactionLevelMax + 1 : span->level;
+  for (int level = 0; level < end; ++level) {
+    const auto hole = find_hole(all, level, chosen.txid);
+    if (!hole) continue;
+    return not_found("no file of level " + std::to_string(level) + " holds " +
+                     describe_range(hole->first, hole->last) + ", which may be what timestamp " +
+                     format_rfc3339_ms(time_ms) + " asks for; use " + describe_point(chosen) +
+                     " or " + describe_point(next));
+  }
+  return {};
+}
+
 // Whether `chosen`, the furthest point within the time, really is the state at `time_ms`, as far as
 // all files tell.
 Status check_time_is_clear(const Files& all, const std::vector<RestorePoint>& all_points,
@@ -211,6 +253,9 @@ Status check_time_is_clear(const Files& all, const std::vector<RestorePoint>& al
     return not_found(missing_text(chosen.txid, *orphan) + ", which may be what timestamp " +
                      format_rfc3339_ms(time_ms) + " asks for; use " + describe_point(chosen) +
                      (around.after ? " or " + describe_point(*around.after) : ""));
+  }
+  if (around.after) {
+    LS_RETURN_IF_ERROR(check_finer_levels(all, chosen, *around.after, time_ms));
   }
   // Compaction may have left a way past a point that is later than the time.
   for (const RestorePoint& point : all_points) {

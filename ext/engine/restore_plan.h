@@ -46,7 +46,9 @@ struct RestorePlan {
 // NotFound: the replica is empty, or files are missing on the way (the message names the gap and
 // the restorable points around it). InvalidArgument: the target lies inside a file's range, or
 // before or after everything restorable (the message names the neighbours, or the earliest and
-// latest points). A newest or time target is never answered with an earlier state because of a gap.
+// latest points). A newest or time target is never answered with an earlier state because of a gap,
+// nor because a file of a finer level is missing inside the range of a coarser one: the levels tell
+// what expired from what is missing, as nothing but the oldest files of a level expire.
 // O(n log n).
 Result<RestorePlan> plan_restore(std::span<const LtxFileInfo> files, const RestoreTarget& target);
 

@@ -199,6 +199,41 @@ TEST_CASE("time: across a missing file there is no silent earlier state") {
   CHECK(plan_restore(healed, Target::at_time(time_of(3)))->txid == Txid{3});
 }
 
+TEST_CASE("time: a file missing inside the range of a larger one is no rounding down") {
+  const Files full = {file(9, 1, 1),   file(1, 2, 5),   file(1, 6, 9),
+                      file(1, 10, 13), file(1, 14, 20), file(2, 2, 20)};
+  CHECK(plan_restore(full, Target::at_time(time_of(12)))->txid == Txid{9});
+  for (size_t missing = 1; missing <= 3; ++missing) {
+    Files files = full;
+    const LtxFileInfo lost = files[missing];
+    files.erase(files.begin() + static_cast<ptrdiff_t>(missing));
+    const uint64_t before = lost.min_txid.value - 1;
+    CAPTURE(lost.min_txid.value);
+    CHECK(plan_restore(files, Target::at_time(time_of(before)))->txid.value == before);
+    CHECK(plan_restore(files, Target::at_time(time_of(20)))->txid == Txid{20});
+    for (uint64_t txid = before + 1; txid < 20; ++txid) {
+      const Target target = Target::at_time(time_of(txid));
+      CHECK(code(files, target) == StatusCode::kNotFound);
+      CHECK(has(shown(files, target), "no file of level 1 holds " + hex(lost.min_txid.value) +
+                                          ".." + hex(lost.max_txid.value)));
+      CHECK(has(shown(files, target), "use " + hex(before) + " ("));
+      CHECK(has(shown(files, target), ") or " + hex(20)));
+    }
+  }
+  // A raw file, of a range that level 1 holds; retention has taken those before 4.
+  const Files raw = {file(9, 1, 1), file(0, 4, 4), file(0, 6, 6),  file(0, 7, 7),
+                     file(1, 2, 3), file(1, 4, 9), file(1, 10, 12)};
+  CHECK(plan_restore(raw, Target::at_time(time_of(3) + 1))->txid == Txid{3});
+  CHECK(plan_restore(raw, Target::at_time(time_of(4)))->txid == Txid{4});
+  CHECK(has(shown(raw, Target::at_time(time_of(6))), "no file of level 0 holds " + hex(5) + ".."));
+  CHECK(plan_restore(raw, Target::at_time(time_of(9)))->txid == Txid{9});
+  CHECK(plan_restore(raw, Target::at_time(time_of(11)))->txid == Txid{9});
+  // A gap that a snapshot healed stays one for the times inside it.
+  const Files healed = {file(9, 1, 1), file(0, 2, 2), file(9, 1, 6), file(0, 7, 7)};
+  CHECK(code(healed, Target::at_time(time_of(4))) == StatusCode::kNotFound);
+  CHECK(plan_restore(healed, Target::at_time(time_of(6)))->txid == Txid{6});
+}
+
 TEST_CASE("time: a clock that was set back makes times ambiguous, never wrong") {
   const Files files = {file(9, 1, 1, kEpochMs + 10), file(0, 2, 2, kEpochMs + 20),
                        file(0, 3, 3, kEpochMs + 30), file(0, 4, 4, kEpochMs + 15),
