@@ -149,17 +149,13 @@ Result<bool> Compactor::Run::leads_on(const LtxHeader& before, const LtxHeader& 
 Status Compactor::Run::gather() {
   size_t page_count = 0;
   for (const LtxFileInfo& file : group_.files) {
-    auto contents = inputs_.add(file, MergeInputs::Check::kWhole);
-    if (!contents.ok()) {
-      const StatusCode code = contents.status().code();
-      if (code == StatusCode::kNotFound || code == StatusCode::kCorrupt) culprit_ = file;
-      return contents.status();
-    }
-    page_count += contents->index.count();
+    LS_ASSIGN_OR_RETURN(LtxContents contents,
+                        inputs_.add(file, MergeInputs::Check::kWhole, &culprit_));
+    page_count += contents.index.count();
     if (contents_.empty()) {
-      LS_RETURN_IF_ERROR(check_predecessor(contents->header));
-    } else if (!continues(contents_.back().header, contents->header)) {
-      LS_ASSIGN_OR_RETURN(const bool may_end, leads_on(contents_.back().header, contents->header));
+      LS_RETURN_IF_ERROR(check_predecessor(contents.header));
+    } else if (!continues(contents_.back().header, contents.header)) {
+      LS_ASSIGN_OR_RETURN(const bool may_end, leads_on(contents_.back().header, contents.header));
       if (!may_end) {
         culprit_ = file;
         return position_mismatch(owner_.replica_.path_of(file) + " does not continue " +
@@ -173,7 +169,7 @@ Status Compactor::Run::gather() {
       inputs_.drop_last();
       return {};
     }
-    contents_.push_back(std::move(*contents));
+    contents_.push_back(std::move(contents));
   }
   return {};
 }
@@ -185,6 +181,7 @@ Status Compactor::Run::write_once(const MergePlan& plan, const LtxFileInfo& info
   // A folder of this machine is as good as a copy.
   TeeSink sink(*writer, is_local_store(owner_.replica_) ? nullptr : owner_.local_.start(copy));
   LS_RETURN_IF_ERROR(write_merged(plan, inputs_, encoder_, sink, control_, nullptr));
+  LS_RETURN_IF_ERROR(control_.ask_to_publish());
   const Status committed = writer->commit();
   name_was_taken_ = committed.code() == StatusCode::kAlreadyExists;
   if (!committed.ok()) return committed;
@@ -219,8 +216,8 @@ Result<CompactionResult> Compactor::Run::run() {
   const MergePlan plan = std::move(*planned);
   const LtxHeader& header = plan.header();
   LtxFileInfo info{group_.level, header.min_txid, header.max_txid, 0, header.timestamp};
-  LS_RETURN_IF_ERROR(
-      replace_if_damaged(owner_.replica_, info, [&] { return write_once(plan, info); }));
+  LS_RETURN_IF_ERROR(replace_if_damaged(
+      owner_.replica_, info, [&] { return write_once(plan, info); }, control_.may_publish));
   if (name_was_taken_) {
     LS_RETURN_IF_ERROR(check_found(header, info));
     LS_ASSIGN_OR_RETURN(const auto reader, owner_.replica_.open(info));
@@ -242,6 +239,7 @@ Status Compactor::Run::check_output(const LtxFileInfo& info) {
   if (same.code() != StatusCode::kCorrupt) return same;
   // Nothing may build on it. Its inputs are all still there.
   culprit_ = info;
+  LS_RETURN_IF_ERROR(control_.ask_to_publish());
   (void)owner_.replica_.remove(std::span(&info, 1), nullptr).ok();
   return same;
 }

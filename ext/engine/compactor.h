@@ -36,6 +36,11 @@ struct JobControl {
   CancelCheck cancel;
   // Bytes of the inputs dealt with, and their sum.
   std::function<void(uint64_t done_bytes, uint64_t total_bytes)> progress;
+  // Asked when a file is finished, before it gets its name, and before a damaged one is removed:
+  // the lease may have run out meanwhile. An error ends the job. May be empty.
+  std::function<Status()> may_publish;
+
+  Status ask_to_publish() const { return may_publish ? may_publish() : Status(); }
 };
 
 struct CompactionResult {

@@ -9,6 +9,7 @@
 #include "ext/engine/follow_changes.h"
 #include "ext/engine/follow_state.h"
 #include "ext/engine/plan_times.h"
+#include "ext/engine/restore_pins.h"
 #include "ext/engine/rollback_journal.h"
 #include "ext/ltx/checksum.h"
 
@@ -89,6 +90,7 @@ Result<std::optional<FollowChanges>> Follower::changes_from_level_0() {
 
 Result<FollowChanges> Follower::changes_from_restore(const std::vector<LtxFileInfo>& files) {
   LS_ASSIGN_OR_RETURN(const RestorePlan plan, plan_restore(files, RestoreTarget::newest()));
+  const RestorePins::Pin pin = restore_pins().pin(store_.url(), plan.files);
   LS_ASSIGN_OR_RETURN(auto changes,
                       compare_with_restore(store_, plan, point_, state_.page_size, copy_.database(),
                                            fs_, output_, options_.stream));
@@ -112,6 +114,7 @@ Result<std::optional<FollowChanges>> Follower::changes_from_all_levels() {
   const FollowPlan plan = plan_follow(files, point_.txid, options_.step_bytes_max);
   Status why = not_found("no file continues " + format_txid(point_.txid));
   if (!plan.files.empty() && plan.reach == newest) {
+    const RestorePins::Pin pin = restore_pins().pin(store_.url(), plan.files);
     auto changes =
         gather_changes(store_, plan, point_, state_.page_size, fs_, output_, options_.stream);
     is_current_ = plan.files.back().max_txid == newest;

@@ -79,7 +79,16 @@ Result<LtxContents> MergeInputs::examine(Input* input, Check check) {
   return contents;
 }
 
-Result<LtxContents> MergeInputs::add(const LtxFileInfo& file, Check check) {
+Result<LtxContents> MergeInputs::add(const LtxFileInfo& file, Check check,
+                                     std::optional<LtxFileInfo>* culprit) {
+  auto contents = add_input(file, check);
+  const StatusCode code = contents.status().code();
+  const bool is_to_blame = code == StatusCode::kNotFound || code == StatusCode::kCorrupt;
+  if (is_to_blame && culprit != nullptr) *culprit = file;
+  return contents;
+}
+
+Result<LtxContents> MergeInputs::add_input(const LtxFileInfo& file, Check check) {
   auto input = std::make_unique<Input>();
   input->file = file;
   input->source = local_.find(file);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "ext/engine/local_copies.h"
@@ -33,9 +34,11 @@ class MergeInputs final : public MergeReaders {
     kWhole,  // every byte, against the file checksum
     kIndex,  // header, index and trailer only
   };
-  // Adds the next input and returns what it holds. Corrupt, NotFound and other errors of reading
-  // the replica, with the file's path; Cancelled.
-  Result<LtxContents> add(const LtxFileInfo& file, Check check);
+  // Adds the next input and returns what it holds. Corrupt, NotFound (the file is to blame:
+  // `*culprit`, which may be null, gets it) and other errors of reading the replica, with the
+  // file's path; Cancelled.
+  Result<LtxContents> add(const LtxFileInfo& file, Check check,
+                          std::optional<LtxFileInfo>* culprit = nullptr);
   // Forgets the input that was added last.
   void drop_last();
   size_t count() const { return inputs_.size(); }
@@ -57,6 +60,7 @@ class MergeInputs final : public MergeReaders {
     std::unique_ptr<RandomReader> reader;  // open
     std::list<size_t>::iterator used;      // its place in open_
   };
+  Result<LtxContents> add_input(const LtxFileInfo& file, Check check);
   Result<LtxContents> examine(Input* input, Check check);
   Status make_resident(Input* input, RandomReader& reader);
   Status copy_to_local(Input* input, RandomReader& reader);

@@ -50,7 +50,8 @@ struct KeeperParts {
   const Clock* clock = nullptr;
   RestorePins* pins = nullptr;
   BigJobGate* gate = nullptr;
-  // Asked before every write and removal (the lease); an error stops the run. May be empty.
+  // Asked before every write, again before a finished file gets its name, and before removals (the
+  // lease); an error stops the run. May be empty.
   std::function<Status()> may_write;
 };
 

@@ -19,6 +19,8 @@ constexpr int64_t kDeniedBackoffFirstMs = 60'000;
 constexpr int64_t kDeniedBackoffMaxMs = 3'600'000;
 constexpr int64_t kNextBatchMs = 1000;
 constexpr int64_t kConfirmMs = 1000;
+// Files removed under one look at the lease: less than half of its time, one request each.
+constexpr size_t kRemovedAtOnce = 200;
 
 }  // namespace
 
@@ -185,14 +187,20 @@ Status ReplicaKeeper::check_base(const LtxFileInfo& base) {
 }
 
 Status ReplicaKeeper::remove(const RetentionDecision& decision, Status* denied) {
-  if (decision.remove.empty()) return {};
-  LS_RETURN_IF_ERROR(ask_to_write());
-  Status why;
-  LS_ASSIGN_OR_RETURN(const size_t removed, remove_files(*parts_.replica, decision, &why));
-  if (why.retryable()) return why.with_context("retention");
-  if (denied->ok()) *denied = why;
-  const std::lock_guard lock(mutex_);
-  status_.removed_count += removed;
+  for (size_t at = 0; at < decision.remove.size(); at += kRemovedAtOnce) {
+    LS_RETURN_IF_ERROR(ask_to_write());
+    const size_t count = std::min(kRemovedAtOnce, decision.remove.size() - at);
+    Status why;
+    LS_ASSIGN_OR_RETURN(
+        const size_t removed,
+        remove_files(*parts_.replica, std::span(decision.remove).subspan(at, count), &why));
+    {
+      const std::lock_guard lock(mutex_);
+      status_.removed_count += removed;
+    }
+    if (why.retryable()) return why.with_context("retention");
+    if (denied->ok()) *denied = why;
+  }
   return {};
 }
 

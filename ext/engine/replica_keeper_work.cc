@@ -20,6 +20,7 @@ Status gate_is_taken() { return busy("another big job runs; this one is tried ag
 JobControl ReplicaKeeper::control_for(const char* kind, const KeeperInput& input) const {
   JobControl control;
   control.cancel = input.cancel;
+  control.may_publish = parts_.may_write;
   if (input.progress) {
     control.progress = [kind, &input](uint64_t done_bytes, uint64_t total_bytes) {
       input.progress(kind, done_bytes, total_bytes);

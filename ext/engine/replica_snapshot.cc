@@ -29,7 +29,6 @@ class SnapshotMerge {
   const std::optional<LtxFileInfo>& culprit() const { return culprit_; }
 
  private:
-  Status add(const LtxFileInfo& file, MergeInputs::Check check);
   Status add_all(const RestorePlan& plan);
   Status write_once(const MergePlan& merge, const LtxFileInfo& info);
   Status find_damaged(const Status& status);
@@ -43,20 +42,11 @@ class SnapshotMerge {
   std::optional<LtxFileInfo> culprit_;
 };
 
-Status SnapshotMerge::add(const LtxFileInfo& file, MergeInputs::Check check) {
-  auto contents = inputs_.add(file, check);
-  if (!contents.ok()) {
-    const StatusCode code = contents.status().code();
-    if (code == StatusCode::kNotFound || code == StatusCode::kCorrupt) culprit_ = file;
-    return contents.status();
-  }
-  contents_.push_back(std::move(*contents));
-  return {};
-}
-
 Status SnapshotMerge::add_all(const RestorePlan& plan) {
   for (const LtxFileInfo& file : plan.files) {
-    LS_RETURN_IF_ERROR(add(file, MergeInputs::Check::kIndex));
+    LS_ASSIGN_OR_RETURN(LtxContents contents,
+                        inputs_.add(file, MergeInputs::Check::kIndex, &culprit_));
+    contents_.push_back(std::move(contents));
   }
   if (contents_.back().header.chain.known) return {};
   // No checksum of the whole to compare with: each part must prove itself.
@@ -90,6 +80,7 @@ Status SnapshotMerge::write_once(const MergePlan& merge, const LtxFileInfo& info
     return find_damaged(corrupt("the database at " + format_txid(info.max_txid) +
                                 " does not have the checksum its last file promises"));
   }
+  LS_RETURN_IF_ERROR(control_.ask_to_publish());
   const Status committed = writer->commit();
   name_was_taken_ = committed.code() == StatusCode::kAlreadyExists;
   return committed;
@@ -99,7 +90,8 @@ Result<LtxFileInfo> SnapshotMerge::run(const RestorePlan& plan) {
   LS_RETURN_IF_ERROR(add_all(plan));
   LS_ASSIGN_OR_RETURN(const MergePlan merge, MergePlan::create(std::move(contents_)));
   LtxFileInfo info{kSnapshotLevel, Txid{1}, plan.txid, 0, merge.header().timestamp};
-  LS_RETURN_IF_ERROR(replace_if_damaged(replica_, info, [&] { return write_once(merge, info); }));
+  LS_RETURN_IF_ERROR(replace_if_damaged(
+      replica_, info, [&] { return write_once(merge, info); }, control_.may_publish));
   info.size_bytes = encoder_.size_bytes();
   if (name_was_taken_) {
     LS_ASSIGN_OR_RETURN(const auto reader, replica_.open(info));

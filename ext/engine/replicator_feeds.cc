@@ -449,15 +449,18 @@ void Replicator::run_upload_job(ReplicaFeed& feed, Txid uploaded, Txid covered, 
 void Replicator::run_snapshot_job(ReplicaFeed& feed, std::shared_ptr<SourceReader> reader,
                                   Txid txid, int64_t marked_at_ms, Checksum after) {
   const auto cancel = [this] { return cancel_jobs_.load(); };
+  const auto may_write = [&feed] { return feed.lease.ensure(); };
   const LtxFileInfo file{kSnapshotLevel, Txid{1}, txid, 0, marked_at_ms};
   const int64_t begun_ms = parts_.clock->monotonic_ms();
   const Status status =
       without_exceptions([&]() -> Result<Txid> {
-        LS_RETURN_IF_ERROR(feed.lease.ensure());
+        LS_RETURN_IF_ERROR(may_write());
         LS_ASSIGN_OR_RETURN(auto pages, SnapshotPages::open(*reader));
-        LS_RETURN_IF_ERROR(replace_if_damaged(feed.store, file, [&] {
-          return write_snapshot(pages, feed.store, txid, marked_at_ms, after, cancel).status();
-        }));
+        const auto write = [&] {
+          return write_snapshot(pages, feed.store, txid, marked_at_ms, after, cancel, may_write)
+              .status();
+        };
+        LS_RETURN_IF_ERROR(replace_if_damaged(feed.store, file, write, may_write));
         LS_RETURN_IF_ERROR(feed.lease.confirm());
         return txid;
       })

@@ -125,7 +125,11 @@ void Replicator::clear_error() {
 // The database has another owner: a process of this machine, or a writer elsewhere that holds the
 // lease of a replica.
 void Replicator::set_standby(bool is_elsewhere) {
-  for (const auto& feed : feeds_) feed->store.cache().forget();
+  // What is known of the replicas and believed of their files may be another term's by the next.
+  for (const auto& feed : feeds_) {
+    feed->store.cache().forget();
+    feed->keeper.note_new_term();
+  }
   const std::lock_guard lock(mutex_);
   status_.phase = Phase::kStandby;
   is_elsewhere_ = is_elsewhere;

@@ -254,12 +254,12 @@ RetentionDecision decide_level_0_retention(const RetentionView& view, Txid old_e
   return decision;
 }
 
-Result<size_t> remove_files(LtxStore& store, const RetentionDecision& decision, Status* denied) {
+Result<size_t> remove_files(LtxStore& store, std::span<const LtxFileInfo> files, Status* denied) {
   *denied = {};
-  if (decision.remove.empty()) return size_t{0};
-  LS_ASSIGN_OR_RETURN(const Files remaining, store.remove(decision.remove, denied));
+  if (files.empty()) return size_t{0};
+  LS_ASSIGN_OR_RETURN(const Files remaining, store.remove(files, denied));
   if (!remaining.empty() && denied->ok()) *denied = io_error("the store kept them");
-  return decision.remove.size() - remaining.size();
+  return files.size() - remaining.size();
 }
 
 }  // namespace litestream

@@ -26,7 +26,7 @@
 
 namespace litestream {
 
-// Deletions of one decision, and of one call of a store.
+// Deletions of one decision.
 inline constexpr size_t kRetentionFilesMax = 1000;
 
 // Which TXID was the newest at which time: a bounded record that answers "what is at least this
@@ -80,8 +80,8 @@ RetentionDecision decide_snapshot_retention(const RetentionView& view, Txid old_
 // `old_enough`: the newest TXID that is old enough and that level 1 has had long enough.
 RetentionDecision decide_level_0_retention(const RetentionView& view, Txid old_enough);
 
-// Removes what was decided. Returns how many files are gone; `*denied` is not Ok if the store kept
+// Removes files, in this order. Returns how many are gone; `*denied` is not Ok if the store kept
 // some: the first reason.
-Result<size_t> remove_files(LtxStore& store, const RetentionDecision& decision, Status* denied);
+Result<size_t> remove_files(LtxStore& store, std::span<const LtxFileInfo> files, Status* denied);
 
 }  // namespace litestream

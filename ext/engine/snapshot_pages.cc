@@ -115,8 +115,8 @@ Result<PageSums> sum_pages(SnapshotPages& pages, const CancelCheck& cancel) {
 }
 
 Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid txid,
-                                   int64_t timestamp_ms, Checksum after,
-                                   const CancelCheck& cancel) {
+                                   int64_t timestamp_ms, Checksum after, const CancelCheck& cancel,
+                                   const std::function<Status()>& may_publish) {
   LtxHeader header;
   header.page_size = pages.page_size_bytes();
   header.commit = pages.page_count();
@@ -131,6 +131,7 @@ Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid t
   LS_RETURN_IF_ERROR(
       pages.for_each([&](Pgno pgno, Bytes page) { return encoder.add_page(pgno, page); }, cancel));
   LS_RETURN_IF_ERROR(encoder.finish());
+  if (may_publish) LS_RETURN_IF_ERROR(may_publish());
   LS_RETURN_IF_ERROR(writer->commit());
   info.size_bytes = encoder.size_bytes();
   return info;

@@ -54,7 +54,9 @@ class SnapshotPages {
 Result<PageSums> sum_pages(SnapshotPages& pages, const CancelCheck& cancel);
 
 // Writes 1..txid at level 9 of `store`. `after`: the database checksum of exactly these pages.
+// `may_publish` (may be empty) is asked when the file is finished, before it gets its name.
 Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid txid,
-                                   int64_t timestamp_ms, Checksum after, const CancelCheck& cancel);
+                                   int64_t timestamp_ms, Checksum after, const CancelCheck& cancel,
+                                   const std::function<Status()>& may_publish);
 
 }  // namespace litestream

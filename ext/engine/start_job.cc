@@ -249,9 +249,10 @@ Result<StartResult> Starter::fresh_snapshot(Txid txid) {
   StartResult result;
   LS_ASSIGN_OR_RETURN(result.sums, sum_pages(pages, in_.cancel));
   result.sums.set_txid(txid);
-  LS_ASSIGN_OR_RETURN(const auto written,
-                      write_snapshot(pages, base(), txid, in_.marked_at_ms,
-                                     result.sums.database_checksum(), in_.cancel));
+  LS_ASSIGN_OR_RETURN(
+      const auto written,
+      write_snapshot(pages, base(), txid, in_.marked_at_ms, result.sums.database_checksum(),
+                     in_.cancel, [this] { return in_.replicas[base_].lease->ensure(); }));
   result.position = position_at_mark(written.max_txid);
   looked_[base_]->files.push_back(written);
   looked_[base_]->newest = txid;

@@ -23,7 +23,8 @@ Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const Ca
 }
 
 Status replace_if_damaged(LtxStore& store, const LtxFileInfo& file,
-                          const std::function<Status()>& write) {
+                          const std::function<Status()>& write,
+                          const std::function<Status()>& may_remove) {
   const Status written = write();
   if (written.code() != StatusCode::kAlreadyExists) return written;
   // The same TXID always holds the same pages, whatever time the header says.
@@ -31,6 +32,7 @@ Status replace_if_damaged(LtxStore& store, const LtxFileInfo& file,
   const auto summary = verify_ltx(*reader);
   if (summary.ok()) return {};
   if (summary.status().code() != StatusCode::kCorrupt) return summary.status();
+  if (may_remove) LS_RETURN_IF_ERROR(may_remove());
   Status why;
   LS_ASSIGN_OR_RETURN(const auto remaining, store.remove(std::span(&file, 1), &why));
   if (!remaining.empty()) return why.with_context("remove damaged " + store.path_of(file));

@@ -33,9 +33,11 @@ struct UploadRun {
 Status upload_spool(LtxStore& spool, LtxStore& replica, UploadRun* run);
 
 // Runs `write`, a create-only write of `file`. If the name is taken, the file that is there serves
-// when it is sound, and is removed and written again when it is damaged.
+// when it is sound, and is removed and written again when it is damaged. `may_remove` (may be
+// empty) is asked before that; an error ends it.
 Status replace_if_damaged(LtxStore& store, const LtxFileInfo& file,
-                          const std::function<Status()>& write);
+                          const std::function<Status()>& write,
+                          const std::function<Status()>& may_remove);
 
 // Removes spooled files that the replica has and that nothing local needs any more: all up to
 // `keep_after`, but never the newest. Returns the bytes that remain in the spool.

@@ -5,11 +5,13 @@
 #include "ext/base/limits.h"
 #include "ext/engine/plan_times.h"
 #include "ext/engine/restore.h"
+#include "ext/engine/restore_pins.h"
 
 namespace litestream {
 namespace {
 
 constexpr size_t kPagesNamedMax = 10;
+constexpr int kPlansMax = 4;
 
 bool is_finding(const Status& status) {
   return status.code() == StatusCode::kCorrupt || status.code() == StatusCode::kNotFound ||
@@ -124,14 +126,19 @@ Result<PageSums> sum_live_database(SourceReader& reader, Txid txid, const Cancel
 
 Result<std::vector<std::string>> compare_with_live(LtxStore& store, const PageSums& live,
                                                    const StreamOptions& options) {
-  LS_ASSIGN_OR_RETURN(const auto files, list_watched(store, options));
-  LS_ASSIGN_OR_RETURN(const RestorePlan plan,
-                      plan_restore(files, RestoreTarget::at_txid(live.txid())));
-  LiveComparer comparer(live);
-  StreamFailure failure;
-  const auto streamed = stream_database(store, plan, comparer, options, &failure);
-  if (!streamed.ok()) return streamed.status();
-  return comparer.findings();
+  for (int attempt = 1;; ++attempt) {
+    LS_ASSIGN_OR_RETURN(const auto files, list_watched(store, options));
+    LS_ASSIGN_OR_RETURN(const RestorePlan plan,
+                        plan_restore(files, RestoreTarget::at_txid(live.txid())));
+    const RestorePins::Pin pin = restore_pins().pin(store.url(), plan.files);
+    LiveComparer comparer(live);
+    StreamFailure failure;
+    const auto streamed = stream_database(store, plan, comparer, options, &failure);
+    if (streamed.ok()) return comparer.findings();
+    // Retention, also of another process, may have taken a file since the listing.
+    const bool is_gone = failure.status.code() == StatusCode::kNotFound && failure.file_index;
+    if (!is_gone || attempt == kPlansMax) return streamed.status();
+  }
 }
 
 }  // namespace litestream

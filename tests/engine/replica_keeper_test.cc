@@ -164,6 +164,53 @@ TEST_CASE("keeper: a lease that is lost stops every write") {
   REQUIRE(world.run_count < 300);  // with a backoff
 }
 
+TEST_CASE("keeper: a lease that goes during a merge keeps its result from being published") {
+  const bool is_snapshot = GENERATE(false, true);
+  LevelsWorld world;
+  world.begin();
+  for (int i = 0; i < 20; ++i) world.write();
+  const auto files = names_of(world.replica.files());
+  // It is there when the work begins, and gone when the last byte is written.
+  world.replica.set_hook([&](StoreCall call, const LtxFileInfo*) {
+    if (call == StoreCall::kAppend) world.lease = position_mismatch("another host took over");
+    REQUIRE(call != StoreCall::kCommit);
+    return Status();
+  });
+  const Status status = is_snapshot ? world.keeper->snapshot(world.input).status()
+                                    : world.keeper->compact(1, world.input).status();
+  REQUIRE(status.code() == StatusCode::kPositionMismatch);
+  REQUIRE_THAT(status.message(), Catch::Contains("another host"));
+  REQUIRE(names_of(world.replica.files()) == files);
+  world.replica.set_hook(nullptr);
+  world.lease = {};
+  REQUIRE(world.keeper->compact(1, world.input).ok());
+  world.require_all_points();
+}
+
+TEST_CASE("keeper: a lease that goes during a long removal ends it") {
+  LevelsWorld world;
+  world.begin();
+  for (int i = 0; i < 900; ++i) {
+    world.clock.advance(100);
+    world.write();
+  }
+  REQUIRE(world.keeper->compact(1, world.input).ok());
+  REQUIRE(world.run().ok());
+  world.clock.advance(2 * world.options.l0_retention_ms);
+  const size_t before = files_of(world.replica, 0).size();
+  REQUIRE(before > 800);
+  world.replica.set_hook([&](StoreCall call, const LtxFileInfo*) {
+    if (call == StoreCall::kRemove) world.lease = position_mismatch("another host took over");
+    return Status();
+  });
+  REQUIRE(world.keeper->enforce_retention().status().code() == StatusCode::kPositionMismatch);
+  const size_t left = files_of(world.replica, 0).size();
+  REQUIRE(left < before);
+  REQUIRE(before - left <= 200);
+  world.replica.set_hook(nullptr);
+  world.require_all_points();
+}
+
 TEST_CASE("keeper: one job at a time, one big job in the process") {
   LevelsWorld world;
   world.begin();

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 
+#include "ext/engine/restore_pins.h"
 #include "ext/ltx/checksum.h"
 #include "ext/ltx/encoder.h"
 #include "ext/store/file_store.h"
@@ -268,6 +269,26 @@ void flip_everything(bool with_chain, bool with_other_way) {
     store.set_bytes(file, bytes);
   }
   if (!with_other_way) CHECK(errors > 1000);
+}
+
+TEST_CASE("restore: its files are pinned until it is published") {
+  ReplicaHistory history(kPageSize);
+  for (int i = 0; i < 6; ++i) history.commit(4, {1, 2});
+  MemoryStore store;
+  history.put(store, 9, 1, 3);
+  for (uint64_t txid = 2; txid <= 6; ++txid) history.put(store, 0, txid, txid);
+  const test::TempDir dir(test::TempDir::Place::kMemory);
+  RestoreOptions options;
+  size_t seen = 0;
+  options.check = [&](const std::string&) {
+    for (const LtxFileInfo& file : store.files()) {
+      seen += restore_pins().is_pinned(store.url(), file) ? 1 : 0;
+    }
+    return Status();
+  };
+  REQUIRE(restore_database(store, test::files(), Target::newest(), dir.file("db"), options).ok());
+  CHECK(seen == 4);  // the snapshot, 4, 5 and 6
+  CHECK(restore_pins().count() == 0);
 }
 
 TEST_CASE("restore: a flipped byte anywhere is an error or does not matter") {

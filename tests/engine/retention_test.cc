@@ -274,13 +274,13 @@ TEST_CASE("retention: F9 what the store keeps is told, once") {
   store.put(at(0, 3, 3), "a");
   RetentionDecision decision;
   Status denied;
-  REQUIRE(*remove_files(store, decision, &denied) == 0);
+  REQUIRE(*remove_files(store, decision.remove, &denied) == 0);
   decision.remove = store.files();
   store.set_hook([](StoreCall call, const LtxFileInfo* file) {
     const bool refuse = call == StoreCall::kRemove && file->min_txid == Txid{3};
     return refuse ? io_error("object lock") : Status();
   });
-  REQUIRE(*remove_files(store, decision, &denied) == 1);
+  REQUIRE(*remove_files(store, decision.remove, &denied) == 1);
   REQUIRE_THAT(denied.message(), Catch::Contains("object lock"));
   REQUIRE(names_of(store.files()) == "0:3-3");
 }

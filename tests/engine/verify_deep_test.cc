@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "ext/engine/restore_pins.h"
 #include "ext/ltx/checksum.h"
 #include "tests/engine/restore_support.h"
 
@@ -14,6 +15,7 @@ using test::ByteVector;
 using test::kPageSize;
 using test::MemoryStore;
 using test::ReplicaHistory;
+using test::StoreCall;
 
 ReplicaHistory nine_commits() {
   ReplicaHistory history(kPageSize);
@@ -134,6 +136,26 @@ TEST_CASE("live: equal at the same TXID, and every kind of difference is told") 
   CHECK(findings->size() == 2);
   CHECK(compare_with_live(store, sums_of(other, 99), {}).status().code() ==
         StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("live: a file that retention takes meanwhile costs a look for another way") {
+  const ReplicaHistory history = nine_commits();
+  MemoryStore store;
+  fill(history, store);
+  history.put(store, 1, 8, 9);
+  const PageSums live = sums_of(history.image(9), 9);
+  bool was_pinned = false;
+  store.set_hook([&](StoreCall call, const LtxFileInfo* file) {
+    if (call != StoreCall::kOpen || file->level != 1) return Status();
+    was_pinned = restore_pins().is_pinned(store.url(), *file);
+    store.erase(*file);
+    return Status();
+  });
+  const auto findings = compare_with_live(store, live, {});
+  REQUIRE(findings.ok());
+  CHECK(findings->empty());
+  CHECK(was_pinned);
+  CHECK(restore_pins().count() == 0);
 }
 
 }  // namespace
