@@ -37,6 +37,8 @@ constexpr OptionKey kOptionKeys[] = {
     {"monitor-interval", Kind::kDuration, Place::kDatabase, &O::monitor_interval_ms, nullptr},
     {"busy-timeout", Kind::kDuration, Place::kDatabase, &O::busy_timeout_ms, nullptr},
     {"max-sync-wal-bytes", Kind::kSize, Place::kDatabase, &O::pending_bytes_max, nullptr},
+    {"capture-acceleration", Kind::kCount, Place::kDatabase, &O::capture_acceleration, nullptr},
+    {"level-acceleration", Kind::kCount, Place::kDatabase, &O::level_acceleration, nullptr},
     {"max-sync-ltx-files", Kind::kCount, Place::kReplica, &O::upload_file_count_max, nullptr},
     {"spool-limit", Kind::kSize, Place::kDatabase, &O::spool_limit_bytes, nullptr},
     {"levels", Kind::kLevels, Place::kDatabase, nullptr, nullptr},

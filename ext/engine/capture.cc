@@ -8,15 +8,9 @@
 #include "ext/ltx/encoder.h"
 
 namespace litestream {
-namespace {
-
-// Capture must not hold up commits; higher levels compress harder.
-constexpr int kCaptureAcceleration = 4;
-
-}  // namespace
 
 Capture::Capture(SourceDatabase& source, const Position& start, PageSums sums,
-                 size_t pending_bytes_max)
+                 size_t pending_bytes_max, int acceleration)
     : source_(source),
       page_size_bytes_(source.page_size_bytes()),
       captured_(start),
@@ -25,7 +19,7 @@ Capture::Capture(SourceDatabase& source, const Position& start, PageSums sums,
       pending_(page_size_bytes_, pending_bytes_max),
       commit_min_(start.page_count),
       page_buffer_(page_size_bytes_),
-      encoder_(kCaptureAcceleration) {}
+      encoder_(acceleration) {}
 
 Status Capture::on_frame(uint32_t frame_no, uint32_t pgno, uint32_t commit, Bytes page) {
   if (pgno != lock_page(page_size_bytes_)) pending_.put(pgno, frame_no, page);

@@ -22,6 +22,9 @@
 
 namespace litestream {
 
+// Of LZ4: capture must not hold up commits; higher levels compress harder.
+inline constexpr int kCaptureAccelerationDefault = 4;
+
 class Capture final : private WalFrameVisitor {
  public:
   struct Outcome {
@@ -32,7 +35,8 @@ class Capture final : private WalFrameVisitor {
   };
 
   // `source` must outlive the object. `sums` are those of the database at `start`.
-  Capture(SourceDatabase& source, const Position& start, PageSums sums, size_t pending_bytes_max);
+  Capture(SourceDatabase& source, const Position& start, PageSums sums, size_t pending_bytes_max,
+          int acceleration = kCaptureAccelerationDefault);
 
   // `restore-granularity: commit`: from now on `sink` is called after each captured commit and must
   // write it (flush), so that every file holds one. Its errors end the run; nothing is lost.

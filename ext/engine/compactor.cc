@@ -71,7 +71,8 @@ Status write_merged(const MergePlan& plan, MergeInputs& inputs, LtxEncoder& enco
     }
     LS_ASSIGN_OR_RETURN(const std::optional<LtxPageView> view, merger.next());
     if (!view) break;
-    LS_RETURN_IF_ERROR(view->block.empty()
+    const bool in_haste = inputs.file(merger.latest_input()).level < control.recompress_below_level;
+    LS_RETURN_IF_ERROR(view->block.empty() || in_haste
                            ? encoder.add_page(view->pgno, view->page)
                            : encoder.add_compressed_page(view->pgno, view->page, view->block));
     if (database != nullptr) sum = toggle_page(sum, page_checksum(view->pgno, view->page));
@@ -88,7 +89,8 @@ class Compactor::Run {
       : owner_(owner),
         group_(group),
         control_(control),
-        inputs_(owner.replica_, owner.local_, control.cancel) {}
+        inputs_(owner.replica_, owner.local_, control.cancel),
+        encoder_(control.acceleration) {}
   Result<CompactionResult> run();
   const std::optional<LtxFileInfo>& culprit() const { return culprit_; }
 

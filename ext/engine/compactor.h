@@ -39,6 +39,10 @@ struct JobControl {
   // Asked when a file is finished, before it gets its name, and before a damaged one is removed:
   // the lease may have run out meanwhile. An error ends the job. May be empty.
   std::function<Status()> may_publish;
+  // Of LZ4, for pages that are compressed again: those of inputs below this level, which capture
+  // compressed in haste. All others are copied as they are.
+  int acceleration = 1;
+  int recompress_below_level = 0;
 
   Status ask_to_publish() const { return may_publish ? may_publish() : Status(); }
 };

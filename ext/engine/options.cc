@@ -41,6 +41,8 @@ constexpr Range kRanges[] = {
     {"busy-timeout", &O::busy_timeout_ms, 0, kHourMs, "0 to 1h"},
     {"monitor-interval", &O::monitor_interval_ms, 10, kHourMs, "10ms to 1h"},
     {"max-sync-wal-bytes", &O::pending_bytes_max, 4 * kMiB, 1024 * kMiB, "4MiB to 1GiB"},
+    {"capture-acceleration", &O::capture_acceleration, 1, 65537, "1 to 65537"},
+    {"level-acceleration", &O::level_acceleration, 1, 65537, "1 to 65537"},
     {"max-sync-ltx-files", &O::upload_file_count_max, 1, 100'000, "1 to 100000"},
     {"shutdown-sync-timeout", &O::shutdown_sync_timeout_ms, 0, kDayMs, "0 to 24h"},
     {"shutdown-sync-interval", &O::shutdown_sync_interval_ms, 10, kHourMs, "10ms to 1h"},

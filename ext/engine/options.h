@@ -93,6 +93,12 @@ struct DatabaseOptions {
   // `max-sync-wal-bytes`: captured pages that wait in memory; beyond that a file is written before
   // `sync-interval` is over. 4 MiB .. 1 GiB.
   int64_t pending_bytes_max = int64_t{16} << 20;
+  // `capture-acceleration`: of LZ4 for L0 files, which live short. 1 compresses best, larger is
+  // faster. 1 .. 65537.
+  int64_t capture_acceleration = 4;
+  // `level-acceleration`: the same for snapshots and the highest level; with a smaller number than
+  // above the pages that reach one of them are compressed again. 1 .. 65537.
+  int64_t level_acceleration = 1;
   // `max-sync-ltx-files`: L0 files that one upload run copies to a replica. 1 .. 100000.
   int64_t upload_file_count_max = 256;
   // `shutdown-sync-interval`: between tries of an upload that failed while stopping. 10 ms .. 1 h.

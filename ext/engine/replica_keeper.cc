@@ -35,6 +35,12 @@ size_t ReplicaKeeper::level_count() const {
   return std::min<size_t>(parts_.options->level_interval_ms.size(), kCompactionLevelMax);
 }
 
+// From this level up files are compressed well; 0: not better than captured ones.
+int ReplicaKeeper::long_lived_level() const {
+  const bool better = parts_.options->level_acceleration < parts_.options->capture_acceleration;
+  return better ? static_cast<int>(level_count()) : 0;
+}
+
 KeeperStatus ReplicaKeeper::status() const {
   const std::lock_guard lock(mutex_);
   KeeperStatus status = status_;

@@ -136,6 +136,7 @@ class ReplicaKeeper {
   ListingCache& cache() const { return parts_.replica->cache(); }
   Moment now() const { return {parts_.clock->monotonic_ms(), parts_.clock->wall_ms()}; }
   size_t level_count() const;
+  int long_lived_level() const;
   template <typename Work>
   auto exclusively(Work work) -> decltype(work());
   void plan_ahead(const Moment& at);

@@ -21,6 +21,7 @@ JobControl ReplicaKeeper::control_for(const char* kind, const KeeperInput& input
   JobControl control;
   control.cancel = input.cancel;
   control.may_publish = parts_.may_write;
+  control.acceleration = static_cast<int>(parts_.options->level_acceleration);
   if (input.progress) {
     control.progress = [kind, &input](uint64_t done_bytes, uint64_t total_bytes) {
       input.progress(kind, done_bytes, total_bytes);
@@ -38,7 +39,10 @@ Result<CompactionResult> ReplicaKeeper::merge_group(const CompactionGroup& group
   }
   LS_RETURN_IF_ERROR(ask_to_write());
   CompactionFailure failure;
-  auto merged = compactor_.merge(group, control_for("compaction", input), &failure);
+  JobControl control = control_for("compaction", input);
+  if (group.level == static_cast<int>(level_count()))
+    control.recompress_below_level = long_lived_level();
+  auto merged = compactor_.merge(group, control, &failure);
   if (!merged.ok()) {
     blame(failure);
     return merged.status();
@@ -94,8 +98,10 @@ Result<Txid> ReplicaKeeper::merge_snapshot(const Files& files, Txid txid,
   if (!pass) return gate_is_taken();
   LS_RETURN_IF_ERROR(ask_to_write());
   CompactionFailure failure;
-  const auto written = write_replica_snapshot(*parts_.replica, local_, files, txid,
-                                              control_for("snapshot", input), &failure);
+  JobControl control = control_for("snapshot", input);
+  control.recompress_below_level = long_lived_level();
+  const auto written =
+      write_replica_snapshot(*parts_.replica, local_, files, txid, control, &failure);
   if (!written.ok()) {
     blame(failure);
     return written.status();

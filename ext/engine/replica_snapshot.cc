@@ -24,7 +24,10 @@ constexpr uint64_t kRemoteRequestUs = 30'000;
 class SnapshotMerge {
  public:
   SnapshotMerge(LtxStore& replica, LocalCopies& local, const JobControl& control)
-      : replica_(replica), control_(control), inputs_(replica, local, control.cancel) {}
+      : replica_(replica),
+        control_(control),
+        inputs_(replica, local, control.cancel),
+        encoder_(control.acceleration) {}
   Result<LtxFileInfo> run(const RestorePlan& plan);
   const std::optional<LtxFileInfo>& culprit() const { return culprit_; }
 

@@ -438,6 +438,8 @@ void Replicator::run_start_job(std::shared_ptr<SourceReader> reader, int64_t mar
   input.state_path = state_path_;
   input.pages_path = pages_path_;
   input.may_leave_out = may_leave_out;
+  input.capture_acceleration = static_cast<int>(parts_.options.capture_acceleration);
+  input.level_acceleration = static_cast<int>(parts_.options.level_acceleration);
   input.cancel = [this] { return cancel_jobs_.load(); };
   for (const auto& feed : feeds_) {
     // Others may have written since it was listed.

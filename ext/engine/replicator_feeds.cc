@@ -457,7 +457,9 @@ void Replicator::run_snapshot_job(ReplicaFeed& feed, std::shared_ptr<SourceReade
         LS_RETURN_IF_ERROR(may_write());
         LS_ASSIGN_OR_RETURN(auto pages, SnapshotPages::open(*reader));
         const auto write = [&] {
-          return write_snapshot(pages, feed.store, txid, marked_at_ms, after, cancel, may_write)
+          const int acceleration = static_cast<int>(parts_.options.level_acceleration);
+          return write_snapshot(pages, feed.store, txid, marked_at_ms, after,
+                                {cancel, may_write, acceleration})
               .status();
         };
         LS_RETURN_IF_ERROR(replace_if_damaged(feed.store, file, write, may_write));

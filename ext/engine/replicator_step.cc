@@ -223,7 +223,8 @@ void Replicator::adopt_start() {
   log_message(LogLevel::kInfo, "litestream: " + parts_.database_path + ": " + start.how +
                                    ", TXID " + format_txid(start.position.txid));
   capture_ = std::make_unique<Capture>(*parts_.source, start.position, std::move(start.sums),
-                                       static_cast<size_t>(parts_.options.pending_bytes_max));
+                                       static_cast<size_t>(parts_.options.pending_bytes_max),
+                                       static_cast<int>(parts_.options.capture_acceleration));
   if (parts_.options.file_per_commit) {
     capture_->set_commit_sink([this] {
       const int64_t hook_ms = hook_wall_ms_.load(std::memory_order_relaxed);

@@ -13,7 +13,6 @@ namespace {
 
 constexpr size_t kBlockBytes = 256 << 10;
 constexpr uint32_t kCancelEveryPages = 256;
-constexpr int kSnapshotAcceleration = 1;  // a snapshot is kept long: small beats fast
 
 }  // namespace
 
@@ -115,8 +114,8 @@ Result<PageSums> sum_pages(SnapshotPages& pages, const CancelCheck& cancel) {
 }
 
 Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid txid,
-                                   int64_t timestamp_ms, Checksum after, const CancelCheck& cancel,
-                                   const std::function<Status()>& may_publish) {
+                                   int64_t timestamp_ms, Checksum after,
+                                   const SnapshotWriting& writing) {
   LtxHeader header;
   header.page_size = pages.page_size_bytes();
   header.commit = pages.page_count();
@@ -126,12 +125,12 @@ Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid t
   header.chain = {true, 0, after};
   LtxFileInfo info{kSnapshotLevel, header.min_txid, header.max_txid, 0, timestamp_ms};
   LS_ASSIGN_OR_RETURN(auto writer, store.create(info));
-  LtxEncoder encoder(kSnapshotAcceleration);
+  LtxEncoder encoder(writing.acceleration);
   LS_RETURN_IF_ERROR(encoder.begin(header, *writer));
-  LS_RETURN_IF_ERROR(
-      pages.for_each([&](Pgno pgno, Bytes page) { return encoder.add_page(pgno, page); }, cancel));
+  LS_RETURN_IF_ERROR(pages.for_each(
+      [&](Pgno pgno, Bytes page) { return encoder.add_page(pgno, page); }, writing.cancel));
   LS_RETURN_IF_ERROR(encoder.finish());
-  if (may_publish) LS_RETURN_IF_ERROR(may_publish());
+  if (writing.may_publish) LS_RETURN_IF_ERROR(writing.may_publish());
   LS_RETURN_IF_ERROR(writer->commit());
   info.size_bytes = encoder.size_bytes();
   return info;

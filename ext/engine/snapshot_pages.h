@@ -53,10 +53,15 @@ class SnapshotPages {
 // Reads all pages once.
 Result<PageSums> sum_pages(SnapshotPages& pages, const CancelCheck& cancel);
 
+struct SnapshotWriting {
+  CancelCheck cancel;                   // may be empty
+  std::function<Status()> may_publish;  // may be empty; asked before the file gets its name
+  int acceleration = 1;                 // of LZ4: a snapshot is kept long, small beats fast
+};
+
 // Writes 1..txid at level 9 of `store`. `after`: the database checksum of exactly these pages.
-// `may_publish` (may be empty) is asked when the file is finished, before it gets its name.
 Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid txid,
-                                   int64_t timestamp_ms, Checksum after, const CancelCheck& cancel,
-                                   const std::function<Status()>& may_publish);
+                                   int64_t timestamp_ms, Checksum after,
+                                   const SnapshotWriting& writing);
 
 }  // namespace litestream

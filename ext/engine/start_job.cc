@@ -17,7 +17,6 @@ namespace litestream {
 namespace {
 
 constexpr int64_t kFreshMtimeNs = 2'000'000'000;
-constexpr int kDifferenceAcceleration = 4;
 
 // Page 1 without the fields of the header that every commit changes: what is left is the schema.
 std::vector<uint8_t> schema_page(Bytes page) {
@@ -252,7 +251,8 @@ Result<StartResult> Starter::fresh_snapshot(Txid txid) {
   LS_ASSIGN_OR_RETURN(
       const auto written,
       write_snapshot(pages, base(), txid, in_.marked_at_ms, result.sums.database_checksum(),
-                     in_.cancel, [this] { return in_.replicas[base_].lease->ensure(); }));
+                     {in_.cancel, [this] { return in_.replicas[base_].lease->ensure(); },
+                      in_.level_acceleration}));
   result.position = position_at_mark(written.max_txid);
   looked_[base_]->files.push_back(written);
   looked_[base_]->newest = txid;
@@ -297,7 +297,7 @@ Status Starter::write_difference(SnapshotPages& pages, const std::vector<Pgno>& 
   header.timestamp = in_.marked_at_ms;
   header.chain = {true, sums_->database_checksum(), now.database_checksum()};
   LS_ASSIGN_OR_RETURN(auto writer, in_.spool->create({0, txid, txid, 0, header.timestamp}));
-  LtxEncoder encoder(kDifferenceAcceleration);
+  LtxEncoder encoder(in_.capture_acceleration);
   LS_RETURN_IF_ERROR(encoder.begin(header, *writer));
   std::vector<uint8_t> page(pages.page_size_bytes());
   for (const Pgno pgno : changed) {

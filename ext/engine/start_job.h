@@ -49,6 +49,8 @@ struct StartInput {
   // power loss. So without this a start that cannot just go on where it stopped waits for all of
   // them.
   bool may_leave_out = false;
+  int capture_acceleration = 4;  // of a difference, as of captured pages
+  int level_acceleration = 1;    // of a snapshot
   CancelCheck cancel;
 };
 

@@ -81,6 +81,8 @@ class PageMerger {
 
   // The next page, or nullopt after the last; valid until the next call. Errors are final.
   Result<std::optional<LtxPageView>> next();
+  // The input that the last page came from.
+  size_t latest_input() const { return latest_; }
 
  private:
   Result<LtxPageView> read_from(WinnerReader& input, size_t number);

@@ -31,6 +31,8 @@ TEST_CASE("option keys: every one of them, at a database") {
       "    monitor-interval: 20ms\n"
       "    busy-timeout: 6s\n"
       "    max-sync-wal-bytes: 8MiB\n"
+      "    capture-acceleration: 3\n"
+      "    level-acceleration: 2\n"
       "    spool-limit: 2GiB\n"
       "    levels: [{interval: 10s}, {interval: 1m}]\n"
       "    snapshot: {interval: 2h, retention: 48h}\n"
@@ -68,6 +70,8 @@ TEST_CASE("option keys: every one of them, at a database") {
   REQUIRE(options.shutdown_sync_interval_ms == 100);
   REQUIRE(options.sync_interval_ms == 50);
   REQUIRE(options.upload_file_count_max == 9);
+  REQUIRE(options.capture_acceleration == 3);
+  REQUIRE(options.level_acceleration == 2);
 }
 
 TEST_CASE("option keys: all of them may stand at the top, and in the options JSON") {

@@ -214,6 +214,36 @@ TEST_CASE("compactor: the output leads where its inputs lead, with their header"
   f.require_point(1, files);
 }
 
+TEST_CASE("compactor: what capture compressed in haste is compressed again where it stays") {
+  Fixture f;
+  f.commits(20);
+  f.history.put(f.replica, 9, 1, 1);
+  const auto encoded = [&](uint64_t min_txid, uint64_t max_txid, int acceleration) {
+    const LtxLiteral literal = f.history.literal(min_txid, max_txid);
+    VectorSink sink;
+    LtxEncoder encoder(acceleration);
+    REQUIRE(encoder.begin(literal.header, sink).ok());
+    for (const auto& [pgno, page] : literal.pages) REQUIRE(encoder.add_page(pgno, page).ok());
+    REQUIRE(encoder.finish().ok());
+    return std::string(sink.bytes.begin(), sink.bytes.end());
+  };
+  constexpr int kHaste = 65537;
+  for (uint64_t txid = 2; txid <= 20; ++txid) {
+    f.replica.put(f.history.info(0, txid, txid), encoded(txid, txid, kHaste));
+  }
+  JobControl control;
+  const auto level = GENERATE(0, 1);
+  control.recompress_below_level = level;
+  const auto merged = f.compactor.merge(f.group(), control, &f.failure);
+  INFO(f.failure.status.message());
+  REQUIRE(merged.ok());
+  REQUIRE(encoded(2, 20, 1).size() < encoded(2, 20, kHaste).size());
+  REQUIRE(merged->file.size_bytes == encoded(2, 20, level == 0 ? kHaste : 1).size());
+  auto files = f.replica.files();
+  std::erase_if(files, [](const auto& file) { return file.level == 0; });
+  f.require_point(20, files);
+}
+
 TEST_CASE("compactor: level upon level, from blocks and from old frames, with and without chain") {
   const bool with_chain = GENERATE(true, false);
   const PageForm form = GENERATE(PageForm::kBlock, PageForm::kOldFrame);
