@@ -187,4 +187,13 @@ Result<RestorePlan> plan_from_store(LtxStore& store, std::vector<LtxFileInfo>* f
   return std::move(made.plan);
 }
 
+Result<RestorePlan> list_and_plan(LtxStore& store, const RestoreTarget& target,
+                                  const StreamOptions& options, std::vector<LtxFileInfo>* files) {
+  LS_ASSIGN_OR_RETURN(*files, list_watched(store, options));
+  auto plan = plan_from_store(store, files, target, options);
+  if (plan.status().code() != StatusCode::kNotFound || files->empty()) return plan;
+  LS_ASSIGN_OR_RETURN(*files, list_watched(store, options));
+  return plan_from_store(store, files, target, options);
+}
+
 }  // namespace litestream

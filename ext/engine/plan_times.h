@@ -24,4 +24,10 @@ Result<std::vector<LtxFileInfo>> list_watched(LtxStore& store, const StreamOptio
 Result<RestorePlan> plan_from_store(LtxStore& store, std::vector<LtxFileInfo>* files,
                                     const RestoreTarget& target, const StreamOptions& options = {});
 
+// Both. A listing is not of one moment: a gap in it, which retention or compaction may have made
+// while it was read, is believed when a second listing shows it, too. `*files`: the last listing.
+// Errors of both.
+Result<RestorePlan> list_and_plan(LtxStore& store, const RestoreTarget& target,
+                                  const StreamOptions& options, std::vector<LtxFileInfo>* files);
+
 }  // namespace litestream

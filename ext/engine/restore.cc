@@ -55,8 +55,7 @@ Status Restore::list_files() {
 }
 
 Status Restore::make_plan(const RestoreTarget& target) {
-  LS_RETURN_IF_ERROR(list_files());
-  LS_ASSIGN_OR_RETURN(plan_, plan_from_store(store_, &files_, target, options_.stream));
+  LS_ASSIGN_OR_RETURN(plan_, list_and_plan(store_, target, options_.stream, &files_));
   pin_ = restore_pins().pin(store_.url(), plan_.files);
   return {};
 }

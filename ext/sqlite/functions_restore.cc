@@ -71,15 +71,12 @@ Result<ReplicaSource> choose_source(std::vector<ReplicaSource> sources,
     LS_ASSIGN_OR_RETURN(const auto store, open_private_store(sources[i]));
     CallJob job(call, "restore", sources[i]);
     const StreamOptions options = job.options(request, store);
-    auto files = list_watched(*store, options);
-    Status status = files.status();
-    if (files.ok()) {
-      const auto plan = plan_from_store(*store, &*files, request.target, options);
-      status = plan.status();
-      if (plan.ok() && (!best || plan->txid > reach)) {
-        best = i;
-        reach = plan->txid;
-      }
+    std::vector<LtxFileInfo> files;
+    const auto plan = list_and_plan(*store, request.target, options, &files);
+    const Status status = plan.status();
+    if (plan.ok() && (!best || plan->txid > reach)) {
+      best = i;
+      reach = plan->txid;
     }
     if (status.code() == StatusCode::kCancelled) return status;
     if (!status.ok() && first.ok()) first = status.with_context(sources[i].replica_name);

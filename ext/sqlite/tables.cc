@@ -225,8 +225,8 @@ Result<RestoreTarget> target_of(const TableQuery& query) {
 Result<Rows> plan_rows(const TableQuery& query) {
   LS_ASSIGN_OR_RETURN(const RestoreTarget target, target_of(query));
   return rows_of_sources(query, [&](const ReplicaSource& source, Rows* rows) -> Status {
-    LS_ASSIGN_OR_RETURN(auto files, list_all_levels(*source.store));
-    LS_ASSIGN_OR_RETURN(const RestorePlan plan, plan_from_store(*source.store, &files, target));
+    std::vector<LtxFileInfo> files;
+    LS_ASSIGN_OR_RETURN(const RestorePlan plan, list_and_plan(*source.store, target, {}, &files));
     int64_t step = 0;
     for (const LtxFileInfo& file : plan.files) {
       rows->push_back({source.database, source.replica_name,

@@ -209,6 +209,32 @@ TEST_CASE("restore: any one file lost means another way or an error") {
   CHECK(errors > 0);
 }
 
+TEST_CASE("restore: a gap that only one listing shows is none") {
+  ReplicaHistory history(kPageSize);
+  for (int i = 0; i < 6; ++i) history.commit(5, {1});
+  for (const Target& target : {Target::newest(), Target::at_txid(Txid{6}),
+                               Target::at_time(ReplicaHistory::time_ms(4) + 1)}) {
+    MemoryStore store;
+    history.put(store, 9, 1, 1);
+    history.put(store, 1, 2, 4);
+    history.put(store, 1, 5, 6);
+    int count = 0;
+    store.set_hook([&](test::StoreCall call, const LtxFileInfo*) {
+      if (call != test::StoreCall::kList) return Status();
+      // The file comes while level 1 is read; and the raw ones go before level 0 is.
+      if (++count == 1) store.erase(ReplicaHistory::info(1, 2, 4));
+      if (count == 11) history.put(store, 1, 2, 4);
+      return Status();
+    });
+    Status status;
+    const auto bytes = restored(store, target, &status);
+    INFO(status.message());
+    REQUIRE(bytes);
+    CHECK(*bytes == history.image(target.kind == Target::Kind::kTime ? 4 : 6));
+    CHECK(count == 20);
+  }
+}
+
 TEST_CASE("restore: a file that vanishes after the listing is replaced or named") {
   ReplicaHistory history(kPageSize);
   history.commit(5, {});
