@@ -193,6 +193,18 @@ Status run_stop(SqlCall& call) {
   return {};
 }
 
+// What is asked of a database that is still waited for would wait with it.
+Result<std::shared_ptr<Replicator>> existing_database(SqlCall& call,
+                                                      const std::optional<std::string>& path) {
+  LS_ASSIGN_OR_RETURN(auto replicator, running_database(call.connection(), path));
+  const std::string& file = replicator->database_path();
+  if (replicator->status().phase == ReplicatorStatus::Phase::kNoDatabase &&
+      !identity_of(file).exists()) {
+    return not_found(file + " does not exist yet; it is replicated from when it does");
+  }
+  return replicator;
+}
+
 Status run_sync(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto path, call.optional_text(0, "the database"));
   LS_ASSIGN_OR_RETURN(const auto timeout_ms,
@@ -202,7 +214,7 @@ Status run_sync(SqlCall& call) {
     return answer_of_owner(call, *elsewhere, OwnerVerb::kSync,
                            timeout_ms.value_or(kDefaultTimeoutMs));
   }
-  LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
+  LS_ASSIGN_OR_RETURN(const auto replicator, existing_database(call, path));
   LS_ASSIGN_OR_RETURN(const Txid txid, replicator->sync(timeout_ms.value_or(kDefaultTimeoutMs),
                                                         call.cancel_check()));
   call.result_txid(txid);
@@ -222,7 +234,7 @@ Status run_snapshot(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto path, call.optional_text(0, "the database"));
   LS_ASSIGN_OR_RETURN(const auto elsewhere, owner_elsewhere(path));
   if (elsewhere) return answer_of_owner(call, *elsewhere, OwnerVerb::kSnapshot, kTimeoutMsMax);
-  LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
+  LS_ASSIGN_OR_RETURN(const auto replicator, existing_database(call, path));
   LS_ASSIGN_OR_RETURN(const Txid txid, replicator->snapshot(kTimeoutMsMax, call.cancel_check()));
   call.result_txid(txid);
   return {};
@@ -233,7 +245,7 @@ Status run_compact(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto level,
                       call.optional_integer(1, "the level", 1, kCompactionLevelMax));
   if (!level) return invalid_argument("the level must not be NULL: 1 to 8");
-  LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
+  LS_ASSIGN_OR_RETURN(const auto replicator, existing_database(call, path));
   LS_ASSIGN_OR_RETURN(const uint64_t count,
                       replicator->compact(static_cast<int>(*level), kTimeoutMsMax,
                                           call.cancel_check()));
@@ -243,7 +255,7 @@ Status run_compact(SqlCall& call) {
 
 Status run_enforce_retention(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const std::string path, call.text(0, "the database"));
-  LS_ASSIGN_OR_RETURN(const auto replicator, running_database(call.connection(), path));
+  LS_ASSIGN_OR_RETURN(const auto replicator, existing_database(call, path));
   LS_ASSIGN_OR_RETURN(const uint64_t count,
                       replicator->enforce_retention(kTimeoutMsMax, call.cancel_check()));
   call.result_integer(static_cast<int64_t>(count));
