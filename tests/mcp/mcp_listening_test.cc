@@ -1,6 +1,10 @@
 // Who hears of changes: subscriptions of sessions and of the stateless era; and what else a session
 // table must do.
 #include "mcp/status_watch.h"
+
+#include <cinttypes>
+#include <cstdio>
+
 #include "tests/mcp/mcp_client.h"
 
 namespace litestream {
@@ -194,7 +198,6 @@ TEST_CASE("status watch: its thread looks only while somebody listens") {
   std::atomic<int> asked{0};
   std::atomic<bool> has_listener{true};
   std::mutex mutex;
-  std::condition_variable changed;
   std::vector<std::string> published;
   watch.connect(
       [&] {
@@ -204,18 +207,35 @@ TEST_CASE("status watch: its thread looks only while somebody listens") {
       [&](const McpChange& change) {
         const std::lock_guard lock(mutex);
         published.push_back(change.key);
-        changed.notify_all();
       });
   CHECK(asked == 0);  // no thread yet
-  watch.wake();
-  while (asked == 0) std::this_thread::yield();
-  watch.wake();  // the next look has the first one to compare with
-  test::set_fake_replica_txid("0000000000000009");
-  std::unique_lock lock(mutex);
-  CHECK(changed.wait_for(lock, std::chrono::seconds(20), [&] { return published.size() >= 3; }));
-  lock.unlock();
+  // Returns when the thread has begun another round; each round but the last has ended then.
+  uint64_t txid = 0;
+  const auto change_and_wake = [&] {
+    char text[17];
+    std::snprintf(text, sizeof text, "%016" PRIx64, ++txid);
+    test::set_fake_replica_txid(text);
+    const int before = asked;
+    watch.wake();
+    while (asked == before) std::this_thread::yield();
+  };
+  const auto published_count = [&] {
+    const std::lock_guard lock(mutex);
+    return published.size();
+  };
+  // A round sees the text of its change or of the next: four rounds see two.
+  for (int round = 0; round < 4; ++round) change_and_wake();
+  CHECK(published_count() >= 3);
   has_listener = false;
-  watch.wake();
+  change_and_wake();  // a round that began before ends within this one
+  change_and_wake();
+  const size_t count = published_count();
+  for (int round = 0; round < 3; ++round) change_and_wake();
+  CHECK(published_count() == count);
+  // What happened meanwhile is nobody's news; what comes now is.
+  has_listener = true;
+  for (int round = 0; round < 5; ++round) change_and_wake();
+  CHECK(published_count() >= count + 3);
   watch.stop();
 }
 
