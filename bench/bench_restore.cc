@@ -79,17 +79,24 @@ void measure(const std::string& name, int64_t mebibytes,
 int main() {
   using namespace litestream::bench;
   const int64_t mebibytes = setting("LITESTREAM_BENCH_RESTORE_MIB", 256);
-  measure("one snapshot", mebibytes, [](ReplicaMaker& maker) { maker.add_snapshot(); });
-  measure("snapshot and 10000 L0", mebibytes, [](ReplicaMaker& maker) {
-    maker.add_snapshot();
-    maker.add_files(0, 10'000, 8);
-  });
-  measure("snapshot and L3 to L0", mebibytes, [](ReplicaMaker& maker) {
-    maker.add_snapshot();
-    maker.add_files(3, 20, 2000);
-    maker.add_files(2, 20, 500);
-    maker.add_files(1, 10, 100);
-    maker.add_files(0, 30, 8);
-  });
+  const int64_t only = setting("LITESTREAM_BENCH_RESTORE_CASE", 0);
+  if (only == 0 || only == 1) {
+    measure("one snapshot", mebibytes, [](ReplicaMaker& maker) { maker.add_snapshot(); });
+  }
+  if (only == 0 || only == 2) {
+    measure("snapshot and 10000 L0", mebibytes, [](ReplicaMaker& maker) {
+      maker.add_snapshot();
+      maker.add_files(0, 10'000, 8);
+    });
+  }
+  if (only == 0 || only == 3) {
+    measure("snapshot and L3 to L0", mebibytes, [](ReplicaMaker& maker) {
+      maker.add_snapshot();
+      maker.add_files(3, 20, 2000);
+      maker.add_files(2, 20, 500);
+      maker.add_files(1, 10, 100);
+      maker.add_files(0, 30, 8);
+    });
+  }
   return 0;
 }

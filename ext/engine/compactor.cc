@@ -13,9 +13,10 @@ namespace litestream {
 namespace {
 
 constexpr uint32_t kCancelEveryPages = 256;
-constexpr size_t kMergeBufferBytes = 8 << 20;
-// Superseded bytes that are read along to save a request.
+constexpr size_t kMergeBufferBytes = 16 << 20;
+// Superseded bytes that are read along to save a request, or opening the file once more.
 constexpr size_t kRemoteGapBytesMax = 64 << 10;
+constexpr size_t kLocalGapBytesMax = 16 << 10;
 constexpr size_t kHeadersMax = 64;
 
 // The replica's file, and a local copy for as long as that works.
@@ -54,7 +55,7 @@ Status write_merged(const MergePlan& plan, MergeInputs& inputs, LtxEncoder& enco
                     const JobControl& control, Checksum* database) {
   MergeReadOptions options;
   options.buffer_bytes_total = kMergeBufferBytes;
-  if (inputs.has_remote()) options.gap_bytes_max = kRemoteGapBytesMax;
+  options.gap_bytes_max = inputs.has_remote() ? kRemoteGapBytesMax : kLocalGapBytesMax;
   uint64_t total_bytes = 0;
   for (size_t i = 0; i < plan.input_count(); ++i) total_bytes += plan.input(i).size_bytes;
   PageMerger merger(plan, inputs, options);

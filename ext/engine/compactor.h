@@ -3,7 +3,7 @@
 // Before anything is written every input is read whole and verified, and the chain is checked from
 // the file it continues to the last input: TXIDs, page size, chain checksums. Pages are copied as
 // they are compressed. Memory: the page indexes of the inputs (kMergePagesMax entries, unless two
-// files have more), 16 MiB of buffers, 64 open files.
+// files have more), 32 MiB of buffers, 64 open files.
 //
 // Idempotent: the output's name and bytes follow from its inputs. A crash leaves the finished file
 // or nothing; what is found under its name is taken if it is sound, and replaced if it is damaged.

@@ -23,7 +23,7 @@ namespace litestream {
 
 class MergeInputs final : public MergeReaders {
  public:
-  static constexpr uint64_t kResidentBytesMax = 8 << 20;
+  static constexpr uint64_t kResidentBytesMax = 16 << 20;
   static constexpr uint64_t kResidentFileBytesMax = 1 << 20;
 
   // All must outlive the object.
