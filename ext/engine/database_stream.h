@@ -34,7 +34,7 @@ namespace litestream {
 
 inline constexpr int kParallelismMax = 32;
 inline constexpr int kParallelismDefault = 8;  // of people's restores
-inline constexpr size_t kFramePoolBytesMax = 24 << 20;
+inline constexpr size_t kFramePoolBytesMax = 36 << 20;
 
 // Takes the pages one by one. An error stops the stream and is returned as it is.
 class PageSink {

@@ -67,7 +67,8 @@ Result<LtxContents> MergeInputs::examine(Input* input, Check check) {
   }
   RandomReader& in = input->resident ? static_cast<RandomReader&>(*input->resident) : *reader;
   if (check == Check::kWhole) LS_RETURN_IF_ERROR(read_whole(in));
-  LS_ASSIGN_OR_RETURN(LtxContents contents, read_ltx_contents(in));
+  LS_ASSIGN_OR_RETURN(LtxContents contents, input->resident ? read_ltx_contents(Bytes(input->bytes))
+                                                            : read_ltx_contents(in));
   const LtxHeader& header = contents.header;
   if (header.min_txid != input->file.min_txid || header.max_txid != input->file.max_txid) {
     return corrupt("the header says " + format_txid(header.min_txid) + ".." +

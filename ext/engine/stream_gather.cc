@@ -93,7 +93,8 @@ Status GatherWork::fetch(PlanFile* file, bool stands) {
     LS_ASSIGN_OR_RETURN(file->remote, state_->open_base());
   }
   LS_RETURN_IF_ERROR(open_plan_file(state_->store, state_->plan.files[file->index], stands, file));
-  LS_ASSIGN_OR_RETURN(file->contents, read_ltx_contents(file->reader()));
+  LS_ASSIGN_OR_RETURN(file->contents, file->memory ? read_ltx_contents(file->bytes)
+                                                   : read_ltx_contents(file->reader()));
   return {};
 }
 

@@ -17,6 +17,11 @@ constexpr uint64_t kTailBytes = kPageIndexLengthBytes + kLtxTrailerBytes;
 // A file without pages: header, zero page header, empty index, trailer.
 constexpr uint64_t kFileBytesMin = kLtxHeaderBytes + kPageHeaderBytes + 1 + kTailBytes;
 
+Status check_size(uint64_t size_bytes) {
+  if (size_bytes >= kFileBytesMin) return {};
+  return corrupt("file of " + std::to_string(size_bytes) + " bytes is too short for an LTX file");
+}
+
 Result<LtxContents> read_parts(RandomReader& reader, uint64_t size_bytes) {
   LtxContents contents;
   contents.size_bytes = size_bytes;
@@ -42,14 +47,17 @@ Result<LtxContents> read_parts(RandomReader& reader, uint64_t size_bytes) {
 
 Result<LtxContents> read_ltx_contents(RandomReader& reader) {
   LS_ASSIGN_OR_RETURN(const uint64_t size_bytes, reader.size_bytes());
-  if (size_bytes < kFileBytesMin) {
-    return corrupt("file of " + std::to_string(size_bytes) + " bytes is too short for an LTX file");
-  }
+  LS_RETURN_IF_ERROR(check_size(size_bytes));
   if (size_bytes > kWholeFileBytesMax) return read_parts(reader, size_bytes);
   std::vector<uint8_t> whole(static_cast<size_t>(size_bytes));
   LS_RETURN_IF_ERROR(read_exactly(reader, 0, whole));
-  BytesReader memory(whole);
-  return read_parts(memory, size_bytes);
+  return read_ltx_contents(Bytes(whole));
+}
+
+Result<LtxContents> read_ltx_contents(Bytes file) {
+  LS_RETURN_IF_ERROR(check_size(file.size()));
+  BytesReader memory(file);
+  return read_parts(memory, file.size());
 }
 
 LtxIndexedFile::LtxIndexedFile(RandomReader& reader, LtxContents contents)

@@ -27,6 +27,8 @@ struct LtxContents {
 // Reads and checks everything but the pages. One read for small files, else three or a few more for
 // a large index. Corrupt if sizes, index or trailer make no sense; errors of the reader.
 Result<LtxContents> read_ltx_contents(RandomReader& reader);
+// The same of a whole file in memory.
+Result<LtxContents> read_ltx_contents(Bytes file);
 
 // One file, open for reading single pages.
 class LtxIndexedFile {
