@@ -44,6 +44,11 @@ int ReplicaKeeper::long_lived_level() const {
 KeeperStatus ReplicaKeeper::status() const {
   const std::lock_guard lock(mutex_);
   KeeperStatus status = status_;
+  // The next run takes the wish back; nobody should write a second snapshot until then.
+  if (wish_is_answered()) {
+    status.snapshot_wish = SnapshotWish::kNone;
+    status.snapshot_reason.clear();
+  }
   for (const std::string* text : {&health_warning_, &file_warning_, &retained_warning_}) {
     if (text->empty()) continue;
     if (!status.warning.empty()) status.warning += "; ";
@@ -95,15 +100,19 @@ void ReplicaKeeper::plan_ahead(const Moment& at) {
 void ReplicaKeeper::plan_retention(const Moment& at) {
   constexpr size_t kSlot = LevelSchedule::kRetention;
   if (!parts_.options->retention_enabled) return schedule_.disarm(kSlot);
-  const RetentionState& seen = retention_state_;
+  RetentionState& seen = retention_state_;
   const bool is_same = seen.newest == cache().newest() &&
                        seen.newest_of_level_1 == cache().newest(1) &&
                        seen.level_0_count == cache().count(0) &&
                        seen.snapshot_count == cache().count(kSnapshotLevel);
-  if (!is_same || !seen.level_0_is_idle) return schedule_.arm(kSlot, at);
+  if (!is_same || !seen.level_0_is_idle) {
+    if (seen.rests) schedule_.disarm(kSlot);
+    seen.rests = false;
+    return schedule_.arm(kSlot, at);
+  }
   if (seen.snapshots_are_idle) return schedule_.disarm(kSlot);
-  // Only waits for snapshots to become old enough.
   if (schedule_.is_armed(kSlot)) return;
+  seen.rests = true;
   schedule_.put_off(kSlot, at,
                     std::max(parts_.options->snapshot_retention_ms / 24,
                              parts_.options->l0_retention_check_interval_ms));

@@ -63,7 +63,7 @@ class SimFileSystem final : public FileSystem {
 };
 
 // One process's way to the store that outlives it.
-class SimStore final : public LtxStore {
+class SimStore : public LtxStore {
  public:
   explicit SimStore(MemoryStore& shared) : shared_(shared) {}
   const std::string& type() const override { return shared_.type(); }
