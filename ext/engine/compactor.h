@@ -21,6 +21,7 @@
 
 #include "ext/base/status.h"
 #include "ext/engine/compaction_plan.h"
+#include "ext/engine/job_control.h"
 #include "ext/engine/local_copies.h"
 #include "ext/engine/merge_inputs.h"
 #include "ext/ltx/encoder.h"
@@ -30,22 +31,6 @@ namespace litestream {
 
 // Index entries of all inputs of one merge together: some 20 MiB.
 inline constexpr size_t kMergePagesMax = 6'000'000;
-
-// How a long job is watched and stopped.
-struct JobControl {
-  CancelCheck cancel;
-  // Bytes of the inputs dealt with, and their sum.
-  std::function<void(uint64_t done_bytes, uint64_t total_bytes)> progress;
-  // Asked when a file is finished, before it gets its name, and before a damaged one is removed:
-  // the lease may have run out meanwhile. An error ends the job. May be empty.
-  std::function<Status()> may_publish;
-  // Of LZ4, for pages that are compressed again: those of inputs below this level, which capture
-  // compressed in haste. All others are copied as they are.
-  int acceleration = 1;
-  int recompress_below_level = 0;
-
-  Status ask_to_publish() const { return may_publish ? may_publish() : Status(); }
-};
 
 struct CompactionResult {
   LtxFileInfo file;       // what the level has now

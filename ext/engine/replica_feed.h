@@ -42,8 +42,9 @@ struct ReplicaFeed {
   bool joined = false;  // its files are known; false: not reached since the start
   bool upload_running = false, snapshot_running = false, join_running = false;
   bool keeper_running = false;
-  bool needs_snapshot = false;   // what is newest cannot be restored without one
-  bool snapshot_wanted = false;  // somebody asked for one
+  bool keeper_cancelled = false;  // somebody stopped its work: not at once again
+  bool needs_snapshot = false;    // what is newest cannot be restored without one
+  bool snapshot_wanted = false;   // somebody asked for one
   std::string needs_snapshot_why;
   std::optional<Status> upload_result, snapshot_result;
   std::optional<ReplicaStart> join_result;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ext/base/log.h"
+#include "ext/engine/jobs.h"
 #include "ext/engine/replicator.h"
 #include "ext/engine/upload.h"
 #include "ext/engine/without_exceptions.h"
@@ -448,21 +449,22 @@ void Replicator::run_upload_job(ReplicaFeed& feed, Txid uploaded, Txid covered, 
 
 void Replicator::run_snapshot_job(ReplicaFeed& feed, std::shared_ptr<SourceReader> reader,
                                   Txid txid, int64_t marked_at_ms, Checksum after) {
-  const auto cancel = [this] { return cancel_jobs_.load(); };
-  const auto may_write = [&feed] { return feed.lease.ensure(); };
+  Job job("snapshot", parts_.database_path, feed.name);
+  JobControl control;
+  control.cancel = [this, &job] { return cancel_jobs_.load() || job.is_cancelled(); };
+  control.progress = [&job](uint64_t done, uint64_t total) { job.report(done, total); };
+  control.may_publish = [&feed] { return feed.lease.ensure(); };
+  control.acceleration = static_cast<int>(parts_.options.level_acceleration);
   const LtxFileInfo file{kSnapshotLevel, Txid{1}, txid, 0, marked_at_ms};
   const int64_t begun_ms = parts_.clock->monotonic_ms();
   const Status status =
       without_exceptions([&]() -> Result<Txid> {
-        LS_RETURN_IF_ERROR(may_write());
+        LS_RETURN_IF_ERROR(control.may_publish());
         LS_ASSIGN_OR_RETURN(auto pages, SnapshotPages::open(*reader));
         const auto write = [&] {
-          const int acceleration = static_cast<int>(parts_.options.level_acceleration);
-          return write_snapshot(pages, feed.store, txid, marked_at_ms, after,
-                                {cancel, may_write, acceleration})
-              .status();
+          return write_snapshot(pages, feed.store, txid, marked_at_ms, after, control).status();
         };
-        LS_RETURN_IF_ERROR(replace_if_damaged(feed.store, file, write, may_write));
+        LS_RETURN_IF_ERROR(replace_if_damaged(feed.store, file, write, control.may_publish));
         LS_RETURN_IF_ERROR(feed.lease.confirm());
         return txid;
       })

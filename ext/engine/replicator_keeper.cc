@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "ext/base/log.h"
+#include "ext/engine/jobs.h"
 #include "ext/engine/replicator.h"
 #include "ext/engine/without_exceptions.h"
 
@@ -13,6 +14,34 @@ namespace {
 
 constexpr int64_t kKeeperRetryMs = 1000;
 constexpr int64_t kKeeperPollMs = 50;
+constexpr int64_t kAfterCancelMs = 60'000;
+
+// What a keeper does, as rows of litestream_jobs. Threading: one thread.
+class KeeperJobs {
+ public:
+  KeeperJobs(std::string database, std::string replica)
+      : database_(std::move(database)), replica_(std::move(replica)) {}
+
+  // The next piece of work is another job.
+  void report(const char* kind, uint64_t done_bytes, uint64_t total_bytes) {
+    const bool is_next = job_ == nullptr || kind_ != kind || done_bytes < done_bytes_;
+    if (is_next) {
+      is_cancelled_ = is_cancelled();
+      kind_ = kind;
+      job_ = std::make_unique<Job>(kind, database_, replica_);
+    }
+    done_bytes_ = done_bytes;
+    job_->report(done_bytes, total_bytes);
+  }
+  bool is_cancelled() const { return is_cancelled_ || (job_ != nullptr && job_->is_cancelled()); }
+
+ private:
+  const std::string database_, replica_;
+  std::string kind_;
+  std::unique_ptr<Job> job_;
+  uint64_t done_bytes_ = 0;
+  bool is_cancelled_ = false;
+};
 
 }  // namespace
 
@@ -42,6 +71,8 @@ void Replicator::step_keeper(ReplicaFeed& feed, int64_t now_ms) {
     const std::lock_guard lock(mutex_);
     if (!feed.joined || feed.keeper_running || !feed.failed.ok() || stop_wanted_) return;
     if (feed.newest == Txid{}) return;
+    if (feed.keeper_cancelled) feed.keeper_due_ms = now_ms + kAfterCancelMs;
+    feed.keeper_cancelled = false;
   }
   // Asked anew each time: what has nothing to do now may have after the next upload.
   if (now_ms < std::max(feed.keeper_due_ms, feed.keeper.next_due_ms())) return;
@@ -71,9 +102,13 @@ void Replicator::adopt_keeper(ReplicaFeed& feed) {
 // ---------------------------------------------------------------- jobs
 
 void Replicator::run_keeper_job(ReplicaFeed& feed, uint64_t database_bytes) {
+  KeeperJobs jobs(parts_.database_path, feed.name);
   KeeperInput input;
   input.database_bytes = database_bytes;
-  input.cancel = keeper_cancel();
+  input.cancel = [leave = keeper_cancel(), &jobs] { return leave() || jobs.is_cancelled(); };
+  input.progress = [&jobs](const char* kind, uint64_t done_bytes, uint64_t total_bytes) {
+    jobs.report(kind, done_bytes, total_bytes);
+  };
   const Status status = without_exceptions([&]() -> Result<Txid> {
                           LS_RETURN_IF_ERROR(feed.keeper.run(input));
                           return Txid{};
@@ -85,6 +120,7 @@ void Replicator::run_keeper_job(ReplicaFeed& feed, uint64_t database_bytes) {
   {
     const std::lock_guard lock(mutex_);
     feed.keeper_running = false;
+    feed.keeper_cancelled = jobs.is_cancelled();
   }
   changed_.notify_all();
   parts_.wake();
@@ -126,9 +162,15 @@ Result<uint64_t> Replicator::compact(int level, int64_t timeout_ms, const Cancel
   }
   LS_RETURN_IF_ERROR(sync(timeout_ms, cancel).status());
   KeeperInput input;
-  input.cancel = [this, &cancel] { return cancel_jobs_.load() || (cancel && cancel()); };
   uint64_t count = 0;
   for (ReplicaFeed* feed : working_feeds()) {
+    KeeperJobs jobs(parts_.database_path, feed->name);
+    input.cancel = [this, &cancel, &jobs] {
+      return cancel_jobs_.load() || (cancel && cancel()) || jobs.is_cancelled();
+    };
+    input.progress = [&jobs](const char* kind, uint64_t done_bytes, uint64_t total_bytes) {
+      jobs.report(kind, done_bytes, total_bytes);
+    };
     LS_ASSIGN_OR_RETURN(const size_t merged, when_idle(*parts_.clock, timeout_ms, cancel, [&] {
                           return feed->keeper.compact(level, input);
                         }));

@@ -115,7 +115,7 @@ Result<PageSums> sum_pages(SnapshotPages& pages, const CancelCheck& cancel) {
 
 Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid txid,
                                    int64_t timestamp_ms, Checksum after,
-                                   const SnapshotWriting& writing) {
+                                   const JobControl& control) {
   LtxHeader header;
   header.page_size = pages.page_size_bytes();
   header.commit = pages.page_count();
@@ -125,12 +125,17 @@ Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid t
   header.chain = {true, 0, after};
   LtxFileInfo info{kSnapshotLevel, header.min_txid, header.max_txid, 0, timestamp_ms};
   LS_ASSIGN_OR_RETURN(auto writer, store.create(info));
-  LtxEncoder encoder(writing.acceleration);
+  LtxEncoder encoder(control.acceleration);
   LS_RETURN_IF_ERROR(encoder.begin(header, *writer));
-  LS_RETURN_IF_ERROR(pages.for_each(
-      [&](Pgno pgno, Bytes page) { return encoder.add_page(pgno, page); }, writing.cancel));
+  const uint64_t page_size = header.page_size;
+  const auto add = [&](Pgno pgno, Bytes page) {
+    const bool is_told = pgno % kCancelEveryPages == 1 || pgno == header.commit;
+    if (is_told && control.progress) control.progress(pgno * page_size, header.commit * page_size);
+    return encoder.add_page(pgno, page);
+  };
+  LS_RETURN_IF_ERROR(pages.for_each(add, control.cancel));
   LS_RETURN_IF_ERROR(encoder.finish());
-  if (writing.may_publish) LS_RETURN_IF_ERROR(writing.may_publish());
+  LS_RETURN_IF_ERROR(control.ask_to_publish());
   LS_RETURN_IF_ERROR(writer->commit());
   info.size_bytes = encoder.size_bytes();
   return info;

@@ -12,14 +12,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ext/engine/job_control.h"
 #include "ext/engine/page_sums.h"
 #include "ext/engine/source_database.h"
 #include "ext/store/ltx_store.h"
 
 namespace litestream {
-
-// Asked often by everything that takes long; true stops it with Cancelled.
-using CancelCheck = std::function<bool()>;
 
 class SnapshotPages {
  public:
@@ -53,15 +51,9 @@ class SnapshotPages {
 // Reads all pages once.
 Result<PageSums> sum_pages(SnapshotPages& pages, const CancelCheck& cancel);
 
-struct SnapshotWriting {
-  CancelCheck cancel;                   // may be empty
-  std::function<Status()> may_publish;  // may be empty; asked before the file gets its name
-  int acceleration = 1;                 // of LZ4: a snapshot is kept long, small beats fast
-};
-
 // Writes 1..txid at level 9 of `store`. `after`: the database checksum of exactly these pages.
+// Progress is told in bytes of the database.
 Result<LtxFileInfo> write_snapshot(SnapshotPages& pages, LtxStore& store, Txid txid,
-                                   int64_t timestamp_ms, Checksum after,
-                                   const SnapshotWriting& writing);
+                                   int64_t timestamp_ms, Checksum after, const JobControl& control);
 
 }  // namespace litestream

@@ -5,6 +5,7 @@
 #include "ext/base/limits.h"
 #include "ext/base/log.h"
 #include "ext/engine/database_stream.h"
+#include "ext/engine/jobs.h"
 #include "ext/engine/restore_plan.h"
 #include "ext/engine/start_replicas.h"
 #include "ext/ltx/checksum.h"
@@ -62,6 +63,7 @@ class Starter {
   Status require_all_replicas() const;
   Result<StartResult> compare();
   Result<StartResult> fresh_snapshot(Txid txid);
+  Result<LtxFileInfo> write_first_snapshot(SnapshotPages& pages, Txid txid, const PageSums& sums);
   Status write_difference(SnapshotPages& pages, const std::vector<Pgno>& changed,
                           const PageSums& now, Txid txid);
   Position position_at_mark(Txid txid) const;
@@ -243,16 +245,28 @@ Position Starter::position_at_mark(Txid txid) const {
   return position;
 }
 
+Result<LtxFileInfo> Starter::write_first_snapshot(SnapshotPages& pages, Txid txid,
+                                                  const PageSums& sums) {
+  Job job("snapshot", in_.database_path, "");
+  JobControl control;
+  control.cancel = [&] { return (in_.cancel && in_.cancel()) || job.is_cancelled(); };
+  control.progress = [&job](uint64_t done, uint64_t total) { job.report(done, total); };
+  control.may_publish = [this] { return in_.replicas[base_].lease->ensure(); };
+  control.acceleration = in_.level_acceleration;
+  auto written =
+      write_snapshot(pages, base(), txid, in_.marked_at_ms, sums.database_checksum(), control);
+  // Without it nothing is replicated.
+  const bool is_stopping = in_.cancel && in_.cancel();
+  if (written.ok() || !job.is_cancelled() || is_stopping) return written;
+  return unavailable("the first snapshot was cancelled; it is tried again");
+}
+
 Result<StartResult> Starter::fresh_snapshot(Txid txid) {
   LS_ASSIGN_OR_RETURN(auto pages, SnapshotPages::open(*in_.reader));
   StartResult result;
   LS_ASSIGN_OR_RETURN(result.sums, sum_pages(pages, in_.cancel));
   result.sums.set_txid(txid);
-  LS_ASSIGN_OR_RETURN(
-      const auto written,
-      write_snapshot(pages, base(), txid, in_.marked_at_ms, result.sums.database_checksum(),
-                     {in_.cancel, [this] { return in_.replicas[base_].lease->ensure(); },
-                      in_.level_acceleration}));
+  LS_ASSIGN_OR_RETURN(const LtxFileInfo written, write_first_snapshot(pages, txid, result.sums));
   result.position = position_at_mark(written.max_txid);
   looked_[base_]->files.push_back(written);
   looked_[base_]->newest = txid;

@@ -4,7 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "tests/sqlite/replicated_database.h"
@@ -211,6 +213,52 @@ TEST_CASE("H6 follow: killed at random moments") {
   }
   SqliteDb(":memory:").exec(follow_sql(database, copy));
   CHECK(SqliteDb(copy).text(kCount) == database.main().text(kCount));
+}
+
+TEST_CASE("H6 follow: raw files that are gone are made up for, a gap is an error each time") {
+  ReplicatedDatabase database;
+  create_accounts(database.main());
+  database.sync();
+  const std::string copy = database.file("copy.db");
+  SqliteDb follower(":memory:");
+  follower.exec(follow_sql(database, copy));
+  const auto commit = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      database.main().exec("UPDATE log SET n = n + 1");
+      database.sync();
+    }
+  };
+  // All but the newest raw file, as retention leaves them.
+  const auto remove_raw = [&] {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(database.replica_path() + "/ltx/0")) {
+      files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    files.pop_back();
+    for (const auto& file : files) std::filesystem::remove(file);
+  };
+  commit(5);
+  database.main().exec("SELECT litestream_compact('" + database.path() + "', 1)");
+  remove_raw();
+  follower.exec(follow_sql(database, copy));
+  CHECK(SqliteDb(copy).text(kCount) == "5");
+  // Now nothing else has them.
+  commit(5);
+  remove_raw();
+  for (int i = 0; i < 3; ++i) {
+    const std::string error = follower.error_of(follow_sql(database, copy));
+    CAPTURE(error);
+    CHECK(error.find("no file of the replica holds") != std::string::npos);
+    CHECK(SqliteDb(copy).text(kCount) == "5");
+    CHECK(SqliteDb(copy).text("PRAGMA integrity_check") == "ok");
+  }
+  // A snapshot leads on.
+  commit(1);
+  database.main().exec("SELECT litestream_snapshot()");
+  follower.exec(follow_sql(database, copy));
+  CHECK(SqliteDb(copy).text(kCount) == "11");
 }
 
 TEST_CASE("follow: what is no copy of ours is refused, and so is a copy that was written to") {
