@@ -4,9 +4,11 @@
 #include <vector>
 
 #include "ext/base/limits.h"
+#include "tests/support/prng.h"
 #include "tests/support/wal_builder.h"
 
 using namespace litestream;
+using litestream::test::Prng;
 using litestream::test::WalBuilder;
 
 namespace {
@@ -89,6 +91,33 @@ TEST_CASE("wal checksum: by hand, in steps, and over frames") {
       running = wal_frame_checksum(running, wal.bytes().data() + at, wal.frames()[n - 1].page,
                                    big_endian);
       REQUIRE(running == WalChecksum{wal.frames()[n - 1].checksum1, wal.frames()[n - 1].checksum2});
+    }
+  }
+}
+
+TEST_CASE("wal checksum: every length and place in memory, against the definition") {
+  Prng prng = Prng::announced("wal_checksum", 17);
+  std::vector<uint8_t> bytes(9000);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(prng.next());
+  const auto by_definition = [](WalChecksum sum, Bytes input, bool big_endian) {
+    const auto word = [&](size_t at) {
+      const uint32_t big = load_be32(&input[at]);
+      return big_endian ? big : __builtin_bswap32(big);
+    };
+    for (size_t at = 0; at < input.size(); at += 8) {
+      sum.s1 += word(at) + sum.s2;
+      sum.s2 += word(at + 4) + sum.s1;
+    }
+    return sum;
+  };
+  for (size_t size = 0; size <= 8800; size += size < 2200 ? 8 : 520) {
+    const Bytes input = Bytes(bytes).subspan(size % 61, size);
+    const WalChecksum seed{static_cast<uint32_t>(prng.next()), static_cast<uint32_t>(prng.next())};
+    for (const bool big_endian : {false, true}) {
+      const bool same =
+          wal_checksum(seed, input, big_endian) == by_definition(seed, input, big_endian);
+      INFO(size << " bytes, big-endian: " << big_endian);
+      REQUIRE(same);
     }
   }
 }
