@@ -42,6 +42,9 @@ constexpr int64_t next_backoff_ms(int64_t backoff_ms) {
   return std::min(kBackoffMaxMs, std::max(kBackoffFirstMs, backoff_ms * 2));
 }
 
+// What a stop waits for jobs beyond its deadline, when they have been told to end.
+inline constexpr int64_t kJobEndMs = 500;
+
 struct ReplicaPart {
   std::string name;
   std::unique_ptr<LtxStore> store;
@@ -199,6 +202,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   ReplicaFeed* feed_of(const std::string& name) const;
   bool submit_for(ReplicaFeed& feed, bool ReplicaFeed::*running, int64_t now_ms,
                   std::function<void()> job);
+  std::function<void()> limited(std::function<void()> job);
   void fail_feed(ReplicaFeed& feed, const Status& why);
   void back_off(ReplicaFeed& feed, int64_t now_ms, const Status& why);
   void finish_snapshot_request();

@@ -8,6 +8,7 @@
 #include "ext/engine/replicator.h"
 #include "ext/engine/upload.h"
 #include "ext/engine/without_exceptions.h"
+#include "ext/store/call_limits.h"
 
 namespace litestream {
 namespace {
@@ -145,6 +146,14 @@ void Replicator::give_up_laggards() {
 
 // ---------------------------------------------------------------- steps
 
+// A job whose calls to remote stores end within 100 ms once jobs are to be cancelled.
+std::function<void()> Replicator::limited(std::function<void()> job) {
+  return [self = shared_from_this(), job = std::move(job)] {
+    const CallLimits limits(CallLimits::kNoDeadline, [&self] { return self->cancel_jobs_.load(); });
+    job();
+  };
+}
+
 // Marks the feed and hands the job to the pool. False: the pool takes none, it is tried later.
 bool Replicator::submit_for(ReplicaFeed& feed, bool ReplicaFeed::*running, int64_t now_ms,
                             std::function<void()> job) {
@@ -152,7 +161,7 @@ bool Replicator::submit_for(ReplicaFeed& feed, bool ReplicaFeed::*running, int64
     const std::lock_guard lock(mutex_);
     feed.*running = true;
   }
-  if (parts_.jobs->submit(std::move(job))) return true;
+  if (parts_.jobs->submit(limited(std::move(job)))) return true;
   const std::lock_guard lock(mutex_);
   feed.*running = false;
   feed.due_ms = now_ms + kBackoffMaxMs;

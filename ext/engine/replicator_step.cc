@@ -76,8 +76,10 @@ int64_t Replicator::next_due() const {
   const std::lock_guard lock(mutex_);
   if (status_.phase == Phase::kStopped || status_.phase == Phase::kFailed) return kNeverMs;
   if (stop_wanted_) {
+    const int64_t now_ms = parts_.clock->monotonic_ms();
+    if (now_ms >= stop_deadline_ms_) return stop_deadline_ms_ + kJobEndMs;
     int64_t due = std::min(stop_deadline_ms_, stop_retry_ms_);
-    const int64_t soon_ms = parts_.clock->monotonic_ms() + kCaptureDelayMs;
+    const int64_t soon_ms = now_ms + kCaptureDelayMs;
     for (const auto& feed : feeds_) {
       if (feed->busy() || !feed->failed.ok() || feed->has(written_txid_)) continue;
       due = std::min(due, std::max(feed->due_ms, soon_ms));
@@ -188,11 +190,11 @@ Status Replicator::open_source() {
     status_.page_size_bytes = parts_.source->page_size_bytes();
   }
   std::shared_ptr<SourceReader> shared = std::move(reader);
-  const bool submitted = parts_.jobs->submit([self = shared_from_this(), shared = std::move(shared),
-                                              marked_at_ms, may_leave_out]() mutable {
+  auto job = [self = shared_from_this(), shared = std::move(shared), marked_at_ms,
+              may_leave_out]() mutable {
     self->run_start_job(std::move(shared), marked_at_ms, may_leave_out);
-  });
-  if (submitted) return {};
+  };
+  if (parts_.jobs->submit(limited(std::move(job)))) return {};
   const std::lock_guard lock(mutex_);
   start_running_ = false;
   return unavailable("no thread could be started");

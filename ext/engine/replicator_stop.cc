@@ -186,7 +186,8 @@ void Replicator::step_stop(int64_t now_ms) {
     const std::lock_guard lock(mutex_);
     busy_jobs = any_job();
   }
-  if (busy_jobs && !late) return;
+  // A job that is cut short lets go of its connection; one that does not is not waited for long.
+  if (busy_jobs && now_ms < deadline + kJobEndMs) return;
   finish_stop();
 }
 

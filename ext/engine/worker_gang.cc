@@ -1,6 +1,7 @@
 #include "ext/engine/worker_gang.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -10,6 +11,7 @@
 
 #include "ext/base/log.h"
 #include "ext/engine/job_pool.h"
+#include "ext/store/call_limits.h"
 
 namespace litestream {
 namespace {
@@ -21,6 +23,7 @@ struct Count {
   std::mutex mutex;
   std::condition_variable changed;
   int running = 0;
+  std::atomic<bool> is_stopping{false};  // store calls of the workers end
 };
 
 void run_worker(GangWork& work, int number) noexcept {
@@ -45,6 +48,8 @@ class Gang {
       }
       std::thread thread;
       const bool started = start_thread(&thread, [work = work_, count = count_, store, i] {
+        const CallLimits limits(CallLimits::kNoDeadline,
+                                [count] { return count->is_stopping.load(); });
         run_worker(*work, i);
         const std::lock_guard lock(count->mutex);
         --count->running;
@@ -76,7 +81,10 @@ class Gang {
 
   void end(const Status& status, const std::shared_ptr<LtxStore>& store) {
     bool all_ended = true;
-    if (!status.ok()) work_->stop();
+    if (!status.ok()) {
+      count_->is_stopping.store(true);
+      work_->stop();
+    }
     if (!status.ok() && store != nullptr) {
       store->set_interrupted(true);
       std::unique_lock lock(count_->mutex);

@@ -32,9 +32,10 @@ struct GangOptions {
   std::function<Status()> poll;
   // A thread of its own even for one worker: for work that cannot be polled from within.
   bool aside = false;
-  // The store that the workers call, if nobody else uses it. When they are to stop it is
-  // interrupted, and a worker that is stuck in it all the same is left alone with it. Without it
-  // the gang waits for stuck workers, however long that takes.
+  // The store that the workers call, if nobody else uses it. When they are to stop their calls to
+  // remote stores end (CallLimits); this one is interrupted besides, and a worker that is stuck in
+  // it all the same is left alone with it. Without it the gang waits for stuck workers, however
+  // long that takes.
   std::shared_ptr<LtxStore> owned_store;
 };
 

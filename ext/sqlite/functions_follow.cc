@@ -1,5 +1,6 @@
 // litestream_follow(source, output [, options]): one step of keeping a copy current.
 #include "ext/sqlite/functions.h"
+#include "ext/sqlite/remote_call.h"
 #include "ext/sqlite/restore_request.h"
 #include "ext/sqlite/sqlite_follow_copy.h"
 
@@ -42,6 +43,8 @@ Status run_follow(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto json, call.optional_text(2, "the options"));
   LS_ASSIGN_OR_RETURN(const RestoreRequest request, parse_restore_request(json, kOptions));
   LS_ASSIGN_OR_RETURN(const auto sources, sources_named(name, request.replica));
+  LS_RETURN_IF_ERROR(refuse_remote_in_write(call, sources));
+  const RemoteCall limits(call.db(), RemoteCall::kNoLimit);
   LS_ASSIGN_OR_RETURN(const auto store, open_private_store(sources[0]));
   CallJob job(call, "follow", sources[0]);
   const StreamOptions stream = job.options(request, store);

@@ -1,5 +1,6 @@
 // litestream_restore(source, output [, options]) and litestream_cancel(job).
 #include "ext/sqlite/functions.h"
+#include "ext/sqlite/remote_call.h"
 #include "ext/sqlite/restore_request.h"
 
 #include "ext/base/clock.h"
@@ -151,6 +152,8 @@ Status run_restore(SqlCall& call) {
     return {};
   }
   LS_RETURN_IF_ERROR(refuse_in_use(call, output));
+  LS_RETURN_IF_ERROR(refuse_remote_in_write(call, sources));
+  const RemoteCall limits(call.db(), RemoteCall::kNoLimit);
   if (request.if_replica_exists) {
     LS_ASSIGN_OR_RETURN(const bool has_one, has_backup(sources, call));
     if (!has_one) {

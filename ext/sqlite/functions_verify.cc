@@ -1,5 +1,6 @@
 // litestream_verify(source [, options]).
 #include "ext/sqlite/functions.h"
+#include "ext/sqlite/remote_call.h"
 #include "ext/sqlite/restore_request.h"
 #include "ext/sqlite/source_database.h"
 
@@ -132,6 +133,8 @@ Status run_verify(SqlCall& call) {
   LS_ASSIGN_OR_RETURN(const auto json, call.optional_text(1, "the options"));
   LS_ASSIGN_OR_RETURN(const RestoreRequest request, parse_restore_request(json, kOptions));
   LS_ASSIGN_OR_RETURN(const auto sources, sources_named(name, request.replica));
+  LS_RETURN_IF_ERROR(refuse_remote_in_write(call, sources));
+  const RemoteCall limits(call.db(), RemoteCall::kNoLimit);
   VerifyReport report;
   for (const ReplicaSource& source : sources) {
     LS_ASSIGN_OR_RETURN(VerifyReport one, verify_one(source, request, call));

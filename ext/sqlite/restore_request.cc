@@ -5,6 +5,7 @@
 #include "ext/base/clock.h"
 #include "ext/config/url.h"
 #include "ext/sqlite/own_connection.h"
+#include "ext/sqlite/remote_call.h"
 
 namespace litestream {
 namespace {
@@ -128,6 +129,13 @@ Result<std::vector<ReplicaSource>> sources_named(const std::string& source,
   std::erase_if(sources, [&](const ReplicaSource& one) { return one.replica_name != name; });
   if (!sources.empty()) return sources;
   return not_found("unknown replica '" + name + "'; known: " + known);
+}
+
+Status refuse_remote_in_write(SqlCall& call, const std::vector<ReplicaSource>& sources) {
+  for (const ReplicaSource& source : sources) {
+    if (source.type != "file") return refuse_in_write_transaction(call.db());
+  }
+  return {};
 }
 
 CallJob::CallJob(SqlCall& call, std::string kind, const ReplicaSource& source)

@@ -44,6 +44,9 @@ Result<std::shared_ptr<LtxStore>> open_private_store(const ReplicaSource& source
 Result<std::vector<ReplicaSource>> sources_named(const std::string& source,
                                                  const std::string& name);
 
+// An error of refuse_in_write_transaction() if one of the replicas is not a folder.
+Status refuse_remote_in_write(SqlCall& call, const std::vector<ReplicaSource>& sources);
+
 // A row of litestream_jobs while it lives, and stream options that report to it and end when the
 // statement is interrupted or the job cancelled.
 class CallJob {

@@ -3,17 +3,13 @@
 #include <cstring>
 
 #include "ext/base/clock.h"
+#include "ext/sqlite/remote_call.h"
 
 namespace litestream {
 namespace {
 
 constexpr int64_t kCancelProbeMs = 20;
 constexpr int kTextBytesMax = 1 << 20;
-
-// Works on every SQLite: a nested statement of an interrupted connection is interrupted too.
-bool is_interrupted(sqlite3* db) {
-  return sqlite3_exec(db, "SELECT 1", nullptr, nullptr, nullptr) == SQLITE_INTERRUPT;
-}
 
 }  // namespace
 

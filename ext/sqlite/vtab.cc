@@ -4,6 +4,7 @@
 #include <new>
 
 #include "ext/sqlite/guard_call.h"
+#include "ext/sqlite/remote_call.h"
 
 namespace litestream {
 namespace {
@@ -14,6 +15,7 @@ constexpr int kLevelInput = 2;
 
 struct Table {
   sqlite3_vtab base;  // must be first
+  sqlite3* db;
   const TableDefinition* definition;
 };
 
@@ -38,6 +40,7 @@ int vtab_connect(sqlite3* db, void* aux, int, const char* const*, sqlite3_vtab**
     sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
     auto* table = new (std::nothrow) Table{};
     if (table == nullptr) return SQLITE_NOMEM;
+    table->db = db;
     table->definition = definition;
     *out = &table->base;
     return SQLITE_OK;
@@ -115,7 +118,8 @@ int vtab_filter(sqlite3_vtab_cursor* base, int inputs, const char*, int argument
                 sqlite3_value** arguments) {
   return guard_code([&] {
     auto* cursor = reinterpret_cast<Cursor*>(base);
-    const TableDefinition& definition = *reinterpret_cast<Table*>(base->pVtab)->definition;
+    const auto& table = *reinterpret_cast<Table*>(base->pVtab);
+    const TableDefinition& definition = *table.definition;
     cursor->rows.clear();
     cursor->at = 0;
     TableQuery query;
@@ -127,6 +131,7 @@ int vtab_filter(sqlite3_vtab_cursor* base, int inputs, const char*, int argument
       if (!read.ok()) return fail(base->pVtab, definition, read);
     }
     if (nothing_matches) return SQLITE_OK;
+    const RemoteCall limits(table.db, kTableReadMsMax);
     auto rows = definition.rows(query);
     if (!rows.ok()) return fail(base->pVtab, definition, rows.status());
     cursor->rows = std::move(rows).value();

@@ -19,6 +19,14 @@ CallLimits::CallLimits(int64_t deadline_ms, std::function<bool()> stopped)
   current_limits = this;
 }
 
+CallLimits::CallLimits(Status refusal)
+    : outer_(current_limits),
+      previous_(current_limits),
+      deadline_ms_(kNoDeadline),
+      refusal_(std::move(refusal)) {
+  current_limits = this;
+}
+
 CallLimits::CallLimits(const CallLimits* outer)
     : outer_(outer), previous_(current_limits), deadline_ms_(kNoDeadline) {
   current_limits = this;
@@ -38,6 +46,7 @@ int64_t CallLimits::deadline_ms() {
 
 Status CallLimits::check() {
   for (const CallLimits* at = current_limits; at != nullptr; at = at->outer_) {
+    if (!at->refusal_.ok()) return at->refusal_;
     if (at->stopped_ && at->stopped_()) return cancelled("interrupted");
   }
   const int64_t deadline = deadline_ms();

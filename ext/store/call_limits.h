@@ -1,6 +1,6 @@
-// Limits that a caller puts on the store calls of its thread: a deadline, and a question that stops
-// them. Store methods need no extra arguments, and a statement that is interrupted does not wait
-// for a network.
+// Limits that a caller puts on the store calls of its thread: a deadline, a question that stops
+// them, or a reason why the network may not be used at all. Store methods need no extra arguments,
+// and a statement that is interrupted does not wait for a network.
 //
 //     const CallLimits limits(deadline_monotonic_ms, [&] { return is_interrupted(); });
 //     store.list(0);  // Cancelled within 100 ms of an interrupt, Unavailable at the deadline
@@ -25,6 +25,8 @@ class CallLimits {
   // `deadline_ms` by system_clock().monotonic_ms(). `stopped` may be empty; it may be called from
   // other threads while this lives.
   CallLimits(int64_t deadline_ms, std::function<bool()> stopped);
+  // What would use the network fails with `refusal`, which is not ok.
+  explicit CallLimits(Status refusal);
   // Puts the limits of another thread, which must outlive this, on this one too; null: none.
   explicit CallLimits(const CallLimits* outer);
   ~CallLimits();
@@ -33,7 +35,8 @@ class CallLimits {
 
   // Those of the calling thread; null if there are none.
   static const CallLimits* current();
-  // Of the calling thread. Cancelled if stopped; Unavailable past the deadline; else ok.
+  // Of the calling thread. The refusal if there is one; Cancelled if stopped; Unavailable past the
+  // deadline; else ok.
   static Status check();
   // The deadline of the calling thread.
   static int64_t deadline_ms();
@@ -43,6 +46,7 @@ class CallLimits {
   const CallLimits* const previous_;  // what current() was before
   const int64_t deadline_ms_;
   const std::function<bool()> stopped_;
+  const Status refusal_;
 };
 
 }  // namespace litestream
