@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -18,7 +19,6 @@ FILES = {"./etc/litestream.yml": 0o644, "./usr/bin/litestream": 0o755,
          "./usr/share/doc/litestream/copyright": 0o644,
          "./usr/share/man/man1/litestream.1.gz": 0o644,
          "./usr/share/man/man5/litestream.yml.5.gz": 0o644}
-# The port is the system's choice; network namespaces are shared with the root.
 ROOT_TIMEOUT_S = 240
 
 
@@ -103,6 +103,13 @@ class Package(support.Case):
             self.assertIn(key, page)
 
 
+def readme_steps():
+    """The shell blocks of the README's section about the package."""
+    readme = (pathlib.Path(support.HERE).parents[1] / "README.md").read_text()
+    section = readme.split("\n## From the package to a restored database\n")[1].split("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```", section, re.S | re.M)
+
+
 class EmptyDebian(support.Case):
     def chroot(self, *command):
         status, out, errors = support.run(["chroot", self.path("root"), *command], timeout_s=120)
@@ -115,18 +122,18 @@ class EmptyDebian(support.Case):
             ["mmdebstrap", "--variant=apt", "--include=sqlite3", "bookworm", self.path("root")],
             timeout_s=ROOT_TIMEOUT_S)
         self.assertEqual(status, 0, out + errors)
-        shutil.copy(package, self.path("root", "litestream.deb"))
-        self.chroot("apt-get", "-q", "update")
-        self.chroot("apt-get", "-q", "-y", "--no-install-recommends", "install", "/litestream.deb")
+        install, configure, run, ask = readme_steps()
+        shutil.copy(package, self.path("root"))
+        self.chroot("sh", "-ec", "cd /; export DEBIAN_FRONTEND=noninteractive; " + install)
         os.makedirs(self.path("root/data"))
         self.chroot("sqlite3", "/data/app.db", "PRAGMA journal_mode=WAL; CREATE TABLE t(v);"
                     "INSERT INTO t VALUES('hello');")
-        with open(self.path("root/etc/litestream.yml"), "w") as file:
-            file.write("mcp-addr: localhost:0\ndbs:\n  - path: /data/app.db\n    replica:\n"
-                       "      url: file:///backup/app\n")
+        # The port is the system's choice: network namespaces are shared with the root.
+        self.assertIn("localhost:8080", configure)
+        self.chroot("sh", "-ec", configure.replace("localhost:8080", "localhost:0"))
         log = open(self.path("log"), "w+")
         self.addCleanup(log.close)
-        process = subprocess.Popen(["chroot", self.path("root"), "litestream", "replicate"],
+        process = subprocess.Popen(["chroot", self.path("root"), *run.split()],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
                                    env=support.clean_environment())
         self.addCleanup(process.wait)
@@ -135,8 +142,10 @@ class EmptyDebian(support.Case):
         read = lambda: support.read_bytes(log.name).decode()
         support.wait_until("the program replicates",
                            lambda: listening.search(read()) and "replicating /data/app.db" in read())
-        calls = [["litestream_sync", {"database": "/data/app.db"}],
-                 ["litestream_restore", {"database": "/data/app.db", "output": "/restored.db"}]]
+        # What the README says with curl, said by an MCP client.
+        arguments = json.loads(re.search(r"-d '(.*?)'", ask)[1])
+        calls = [["litestream_sync", {"database": arguments["database"]}],
+                 [ask.split("/")[-1].strip(), arguments]]
         status, out, errors = support.run(
             [support.NODE, os.path.join(support.HERE, "hosts", "mcp_client.mjs"),
              os.path.join(support.NPM, "node_modules"), listening.search(read())[1] + "/mcp",
@@ -147,9 +156,9 @@ class EmptyDebian(support.Case):
             self.assertFalse(result.get("isError"), result)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(timeout=support.TIMEOUT_S), 0, read())
-        self.assertEqual(self.chroot("sqlite3", "/restored.db", "SELECT v FROM t"), "hello\n")
+        self.assertEqual(self.chroot("sqlite3", arguments["output"], "SELECT v FROM t"), "hello\n")
         reference = support.checkpointed_copy(self.path("root/data/app.db"), self.path("ref.db"))
-        self.assert_same_bytes(self.path("root/restored.db"), reference)
+        self.assert_same_bytes(self.path("root") + arguments["output"], reference)
 
 
 if __name__ == "__main__":
