@@ -94,9 +94,14 @@ class Readme(support.Case):
 
     def test_out_of_range(self):
         self.replicate_once()
+        # What there is: one point, with its time.
+        _, out, _ = support.run([support.PROGRAM, "restore-points", "-json", self.url])
+        (point,) = json.loads(out)
         for flag, value in (("-timestamp", "2001-01-01T00:00:00Z"), ("-txid", "00000000000000ff")):
             errors = self.restore_error(flag, value, "-o", self.path("out.db"), self.url)
-            self.assertIn("0000000000000001", errors)
+            self.assertIn("earliest restorable point is %s (%s)" %
+                          (point["txid"], point["created_at"]), errors)
+        self.assertIn("latest is %s (%s)" % (point["txid"], point["created_at"]), errors)
 
 
 if __name__ == "__main__":
