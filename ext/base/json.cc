@@ -3,19 +3,13 @@
 #include <cstdint>
 #include <utility>
 
+#include "ext/base/hex.h"
 #include "ext/base/limits.h"
 
 namespace litestream {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 

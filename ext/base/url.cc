@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "ext/base/hex.h"
 #include "ext/base/limits.h"
 
 namespace litestream {
@@ -10,13 +11,6 @@ namespace {
 
 constexpr std::string_view kSeparator = "://";
 constexpr char kHex[] = "0123456789ABCDEF";
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }

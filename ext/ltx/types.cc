@@ -1,5 +1,7 @@
 #include "ext/ltx/types.h"
 
+#include "ext/base/hex.h"
+
 namespace litestream {
 
 namespace {
@@ -11,13 +13,6 @@ Status not_a_txid(std::string_view text) {
   return invalid_argument(
       "TXIDs are hexadecimal, 16 digits, such as 0000000000000001; this is not one: \"" +
       std::string(text.substr(0, kShownBytesMax)) + "\"");
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 }  // namespace
@@ -33,7 +28,7 @@ Result<Txid> parse_txid(std::string_view text) {
   if (text.size() != kTxidDigits) return not_a_txid(text);
   uint64_t value = 0;
   for (const char c : text) {
-    const int digit = hex_digit(c);
+    const int digit = hex_value(c);
     if (digit < 0) return not_a_txid(text);
     value = value << 4 | static_cast<uint64_t>(digit);
   }

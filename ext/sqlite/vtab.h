@@ -11,7 +11,8 @@
 // An equality on `database` that exists but cannot be used makes xBestIndex answer CONSTRAINT, so
 // that a join never lists everything by accident.
 // Reading has the limits of remote_call.h: 30 s, sqlite3_interrupt(), no network inside a write
-// transaction. Threading: the connection's own thread. Rows are copies; no store or lock is held between calls.
+// transaction.
+// Threading: the connection's own thread. Rows are copies; no store or lock is held between calls.
 #pragma once
 
 #include "ext/sqlite/sqlite_api.h"

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ext/config/url.h"
 #include "tests/config/config_text.h"
 #include "tests/support/temp_dir.h"
 
@@ -75,6 +76,18 @@ TEST_CASE("directories: options of a database in it") {
   REQUIRE(options->replicas[0].url == "file:///backup/sub/d%20x.db");
   REQUIRE(options->linger_ms == 7000);
   REQUIRE(options_in_directory(directory_of(dir.path(), ""), "a.db")->meta_path.empty());
+}
+
+TEST_CASE("directories: a replica's URL keeps its secrets for opening, and shows none") {
+  DirectoryOptions directory = directory_of("/data", "");
+  directory.options.replicas[0].url =
+      "s3://b/all?sse-customer-algorithm=AES256&sse-customer-key=a2V5";
+  const auto options = options_in_directory(directory, "shop/app 1.db");
+  REQUIRE(options.ok());
+  const std::string& url = options->replicas[0].url;
+  REQUIRE(url == "s3://b/all/shop/app%201.db?sse-customer-algorithm=AES256&sse-customer-key=a2V5");
+  REQUIRE(*canonical_replica_url(url) ==
+          "s3://b/all/shop/app%201.db?sse-customer-algorithm=AES256");
 }
 
 TEST_CASE("directories: which paths they would take up") {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <thread>
 
@@ -30,8 +31,11 @@ bool contains(const std::string& text, const std::string& part) {
 // A bucket, and an environment that knows it and its keys.
 class Bucket {
  public:
-  Bucket() {
+  explicit Bucket(bool is_tls = false) : server(with_tls(is_tls)) {
     load_extension_statically();
+    const std::string ca_file = dir_.file("ca.pem");
+    std::ofstream(ca_file) << server.identity().ca_pem;
+    if (is_tls) ::setenv("AWS_CA_BUNDLE", ca_file.c_str(), 1);
     ::setenv("LITESTREAM_S3_ENDPOINT", server.url().c_str(), 1);
     ::setenv("AWS_REGION", server.options().region.c_str(), 1);
     ::setenv("AWS_ACCESS_KEY_ID", server.options().credentials.access_key.c_str(), 1);
@@ -39,8 +43,8 @@ class Bucket {
   }
   ~Bucket() {
     server.set_fault({});
-    for (const char* name :
-         {"LITESTREAM_S3_ENDPOINT", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}) {
+    for (const char* name : {"AWS_CA_BUNDLE", "LITESTREAM_S3_ENDPOINT", "AWS_REGION",
+                             "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}) {
       ::unsetenv(name);
     }
   }
@@ -54,13 +58,24 @@ class Bucket {
   }
 
   S3Server server;
+
+ private:
+  static S3Options with_tls(bool is_tls) {
+    S3Options options;
+    options.is_tls = is_tls;
+    return options;
+  }
+  TempDir dir_;
 };
+
+// The end of a test process need not wait for uploads.
+const std::string kHasty = R"({"linger":"1ms","shutdown-sync-timeout":"100ms"})";
 
 // A database replicated to a bucket, with a snapshot and two files above it.
 struct Replicated {
   Replicated() : app(dir.file("app.db")) {
     app.exec("PRAGMA journal_mode=WAL; CREATE TABLE t(v)");
-    app.exec("SELECT litestream_replicate('" + bucket.url() + "', '{\"linger\":\"1ms\"}')");
+    app.exec("SELECT litestream_replicate('" + bucket.url() + "', '" + kHasty + "')");
     for (int i = 0; i < 2; ++i) app.exec("INSERT INTO t VALUES(1); SELECT litestream_sync()");
   }
   std::string restore_sql() const {
@@ -126,7 +141,7 @@ TEST_CASE("I8: what is known without the network is told inside a write transact
   const std::string folder = world.dir.file("folder");
   SqliteDb local(world.dir.file("local.db"));
   local.exec("PRAGMA journal_mode=WAL; CREATE TABLE t(v); SELECT litestream_replicate('file://" +
-             folder + "'); SELECT litestream_sync()");
+             folder + "', '" + kHasty + "'); SELECT litestream_sync()");
   world.app.exec("BEGIN IMMEDIATE; INSERT INTO t VALUES(1)");
   const uint64_t before = world.bucket.server.request_count();
   CHECK(world.app.integer("SELECT count(*) FROM litestream_ltx WHERE database = '" +
@@ -188,6 +203,40 @@ TEST_CASE("a deadline ends calls to a store that does not answer") {
   }
   world.bucket.server.set_fault({});
   CHECK((*store)->list(0).ok());
+}
+
+TEST_CASE("a customer's key in a URL opens the store and is shown nowhere") {
+  Bucket bucket(true);
+  TempDir dir;
+  const std::string key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+  const std::string plain = bucket.url() + "?sse-customer-algorithm=AES256";
+  const std::string url = plain + "&sse-customer-key=" + key;
+  SqliteDb app(dir.file("app.db"));
+  app.exec("PRAGMA journal_mode=WAL; CREATE TABLE t(v); INSERT INTO t VALUES(1)");
+  const std::string shown = app.text("SELECT litestream_replicate('" + url + "')");
+  CHECK(shown.starts_with(bucket.url() + "?"));
+  CHECK_FALSE(contains(shown, "customer-key"));
+  app.exec("SELECT litestream_sync()");
+  const auto objects = bucket.server.keys();
+  REQUIRE(objects.size() >= 2);
+  for (const std::string& object : objects) {
+    if (object.ends_with(".ltx")) CHECK(bucket.server.object(object)->customer_key_md5 != "");
+  }
+  const auto restore_sql = [&](const std::string& from) {
+    return "SELECT litestream_restore('" + from + "', '" + dir.file("restored.db") + "')";
+  };
+  CHECK_FALSE(contains(app.error_of(restore_sql(plain)), key.substr(0, 8)));
+  CHECK_FALSE(contains(app.text(restore_sql(url)), key.substr(0, 8)));
+  CHECK(SqliteDb(dir.file("restored.db")).integer("SELECT count(*) FROM t") == 1);
+  for (const char* table : {"litestream_databases", "litestream_status", "litestream_ltx",
+                            "litestream_plan", "litestream_config_values", "litestream_jobs"}) {
+    CAPTURE(table);
+    for (const std::string& row : app.rows("SELECT * FROM " + std::string(table))) {
+      CHECK_FALSE(contains(row, key.substr(0, 8)));
+    }
+  }
+  CHECK(app.text("SELECT url FROM litestream_databases").starts_with(bucket.url()));
+  app.exec("SELECT litestream_stop()");
 }
 
 TEST_CASE("a store that does not answer holds up no stop, and nothing of ours stays behind") {
