@@ -4,6 +4,7 @@ recomputes every signature, and moto, which verifies them with Amazon's own libr
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ import textwrap
 import ltx
 import s3_servers
 import support
+import v3_backup
 
 WRITES = ("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v);\n"
           "INSERT INTO t(v) VALUES(randomblob(3000)), ('text');\n"
@@ -126,6 +128,27 @@ class Strict(S3Case, AnyServer):
         self.bucket.command("cut_gets 65536")
         self.assert_same_bytes(self.restore_ok(), self.reference())
         self.assertGreater(self.bucket.command("counts")["get"], 40)
+
+    def test_a_backup_of_version_0_3(self):
+        backup = v3_backup.story(self.folder, self.path("bucket", "app"))
+        self.addCleanup(backup.close)
+        self.bucket.command("load " + self.path("bucket"))
+        listed = self.shell_ok("SELECT generation, snapshots, wal_segments FROM"
+                               " litestream_generations WHERE database = '%s';\n" % self.url)
+        self.assertEqual(listed, ["0123456789abcdef|2|6"])
+        answer = self.shell_ok("SELECT litestream_restore('%s', '%s');\n" %
+                               (self.url, self.path("restored.db")))
+        self.assertEqual(json.loads(answer[0])["generation"], "0123456789abcdef")
+        restored = sqlite3.connect(self.path("restored.db"))
+        self.addCleanup(restored.close)
+        self.assertEqual(restored.execute("SELECT v FROM t ORDER BY rowid").fetchall(),
+                         backup.rows())
+        # The beginning of the last WAL but one is gone: an error, and no database.
+        keys = [key for key in self.bucket.command("keys") if "/wal/" in key]
+        self.assertTrue(self.bucket.command("erase " + sorted(keys)[-3]))
+        output, (status, out, errors) = self.restore("gap.db")
+        self.assertNotEqual((status, errors), (0, ""), out)
+        self.assertFalse(os.path.exists(output))
 
     HOST = textwrap.dedent("""\
         import json, sqlite3, sys

@@ -81,11 +81,17 @@ class Tls(TlsCase):
                 except urllib.error.HTTPError as answer:
                     return answer.code
 
+            def has_libcurl():
+                with open("/proc/self/maps") as maps:
+                    return "libcurl" in maps.read()
+
             before = own_request()
             connection = sqlite3.connect(database, isolation_level=None)
             connection.enable_load_extension(True)
             connection.load_extension(extension)
+            assert not has_libcurl()
             connection.execute("SELECT litestream_replicate(?)", (url,)).fetchone()
+            assert has_libcurl()
             connection.execute("CREATE TABLE t(v)")
             connection.execute("INSERT INTO t VALUES(randomblob(100000))")
             print(connection.execute("SELECT litestream_sync()").fetchone()[0])
