@@ -51,12 +51,6 @@ class Inspector(support.Case):
         files = self.ask(target, era, "--method", "tools/call", "--tool-name", "litestream_ltx",
                          "--tool-arg", "database=" + self.database)
         self.assertEqual(files["structuredContent"]["files"][0]["level"], 9)
-        output = self.path("%s-%s.db" % (era, "http" if "--transport" in target else "stdio"))
-        restored = self.ask(target, era, "--method", "tools/call", "--tool-name",
-                            "litestream_restore", "--tool-args-json",
-                            json.dumps({"database": self.database, "output": output}))
-        self.assertEqual(restored["structuredContent"]["restored_path"], output)
-        self.assert_same_bytes(output, support.checkpointed_copy(self.database, output + "-ref"))
         read = self.ask(target, era, "--method", "resources/read", "--uri",
                         "litestream://databases")
         self.assertIn(self.database, read["contents"][0]["text"])
@@ -77,11 +71,15 @@ class Inspector(support.Case):
             target = (server.url, "--transport", "http")  # the endpoint is there as well
             resources = self.ask(target, "auto", "--method", "resources/list")
             self.assertEqual(resources["resources"][0]["uri"], "litestream://databases")
+            output = self.path("restored.db")
+            restore = ("--method", "tools/call", "--tool-name", "litestream_restore",
+                       "--tool-args-json", json.dumps({"database": self.database,
+                                                       "output": output}))
+            restored = self.ask(target, "modern", *restore)
+            self.assertEqual(restored["structuredContent"]["restored_path"], output)
+            self.assert_same_bytes(output, support.checkpointed_copy(self.database, output + "-"))
             # What fails is an answer with isError, status 5: this client cannot ask a person.
-            arguments = json.dumps({"database": self.database, "output": self.path("auto-http.db")})
-            status, answer, _ = self.inspect(target, "auto", "--method", "tools/call",
-                                             "--tool-name", "litestream_restore",
-                                             "--tool-args-json", arguments)
+            status, answer, _ = self.inspect(target, "auto", *restore)
             self.assertEqual((status, answer["result"]["isError"]), (5, True))
 
     def test_stdio(self):
