@@ -15,6 +15,8 @@ constexpr std::string_view kToolFolder = "tools/";
 // Beyond this many edits a name is no longer "nearest", just another name.
 constexpr size_t kNearEditCountMax = 6;
 constexpr size_t kNameBytesMax = 64;
+// What sql/commands/resolve_database.sql adds to a URL; nobody asked for it, nobody is shown it.
+constexpr const char* kForeignUrlParameter = "ambient-credentials=false";
 
 // Levenshtein distance.
 size_t edit_distance(std::string_view a, std::string_view b) {
@@ -30,6 +32,12 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
 }
 
 std::string describe(const ToolDefinition& tool) {
@@ -163,16 +171,14 @@ Status Tools::prepare(const ToolDefinition& tool, SqlSession& session,
 }
 
 std::string Tools::redacted(std::string text) const {
+  for (const std::string mark : {"?", "&"}) replace_all(text, mark + kForeignUrlParameter, "");
   for (const GivenSource& given : pool_.given_sources()) {
     if (given.source == given.name) continue;
     std::string quoted;
     append_json_string(quoted, given.source);
     const std::string escaped = quoted.substr(1, quoted.size() - 2);
     for (const std::string& secret : {escaped, given.source}) {
-      for (size_t at = 0; (at = text.find(secret, at)) != std::string::npos;) {
-        text.replace(at, secret.size(), given.name);
-        at += given.name.size();
-      }
+      replace_all(text, secret, given.name);
     }
   }
   return text;

@@ -71,9 +71,13 @@ class Urls(support.Case):
                     self.assertNotIn("ambient", answer)
         # The bucket was asked, and refused who had no signature.
         self.assertTrue(self.bucket.command("log"))
-        status, _ = self.post(server, "litestream_ltx",
-                              database="file://%s" % self.path("nothing"))
-        self.assertEqual(status, 200)
+        # What was added to the URL is not shown to who did not write it.
+        plain = "file://" + self.path("nothing")
+        status, answer = self.post(server, "litestream_status", database=plain)
+        self.assertEqual((status, json.loads(answer)["databases"][0]["database"]), (200, plain))
+        status, answer = self.post(server, "litestream_sync", database=plain)
+        self.assertEqual(status, 422)
+        self.assertIn("'%s'" % plain, answer)
 
     def test_a_url_given_by_the_operator_keeps_them(self):
         server = self.serve("-allow-urls", self.url)
