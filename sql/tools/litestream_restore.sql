@@ -11,7 +11,7 @@
 --     "timestamp": {"type": "string", "description": "Restore the newest point at or before this time (RFC 3339, for example 2026-01-03T04:05:06Z)"},
 --     "txid": {"type": "string", "description": "Restore exactly up to this transaction, 16 hexadecimal digits"},
 --     "overwrite": {"type": "boolean", "description": "Replace an existing output; refused unless the server's configuration allows it"},
---     "parallelism": {"type": ["integer", "string"], "description": "Accepted for compatibility; the server chooses by itself"},
+--     "parallelism": {"type": ["integer", "string"], "description": "Files or parts of files fetched at a time, 1 to 32 (default 8)"},
 --     "if_db_not_exists": {"type": "boolean", "description": "Do nothing, successfully, if the output exists already"},
 --     "if_replica_exists": {"type": "boolean", "description": "Do nothing, successfully, if there is no backup"}
 --   },
@@ -49,6 +49,7 @@ WITH attempt AS MATERIALIZED (
          AND NOT EXISTS (SELECT 1 FROM litestream_ltx WHERE database = :database) THEN NULL
     ELSE litestream_restore(:database, :output,
            json_patch('{}', json_object('txid', :txid, 'timestamp', :timestamp,
+             'parallelism', CAST(:parallelism AS INTEGER),
              'overwrite', CASE WHEN :overwrite AND :allow_overwrite THEN json('true') END)))
   END AS restored
 )

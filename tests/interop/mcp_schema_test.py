@@ -133,6 +133,10 @@ class Schemas(support.Case):
             self.assertTrue({0, 9} <= {file["level"] for file in many})
             old = self.call(rpc, "litestream_generations", {"database": self.path("old.db")})
             self.assertEqual(len(old["generations"]), 1)
+            refused = rpc("tools/call", {"name": "litestream_restore", "arguments": {
+                "database": self.path("few.db"), "output": self.path("x.db"), "parallelism": "99"}})
+            self.assertTrue(refused["isError"])
+            self.assertIn("1 to 32", refused["content"][0]["text"])
             self.assertEqual(server.stop(), 0)
         values += self.reset_when_stopped(tools)
         self.assertEqual({value["name"].split(" ")[0] for value in values}, set(CALLS))
