@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "tests/mcp/mcp_client.h"
+#include "tests/support/heap_in_use.h"
 
 namespace litestream {
 namespace {
@@ -263,6 +264,29 @@ TEST_CASE("an idle week of the session table leaves nothing behind") {
   clock.advance(25 * kHourMs);
   CHECK(steady.send(request("ping")).http_status == 404);
   CHECK(f.server->session_count() == 0);
+}
+
+TEST_CASE("hundreds of sessions opened and dropped, day after day, leave memory flat") {
+  HandClock clock;
+  McpFixture f({}, {}, {}, clock);
+  const auto a_day = [&] {
+    for (int i = 0; i < 300; ++i) {
+      McpClient client(*f.server);
+      client.initialize(R"({"elicitation":{}})");
+      client.answer(request("resources/subscribe", R"({"uri":"litestream://databases"})"));
+      if (i % 3 == 0) CHECK(f.server->end_session(client.session_id()));
+    }
+    clock.advance(25 * 3'600'000);
+    McpClient next(*f.server);
+    next.initialize();  // whoever comes next finds the dropped ones gone
+    CHECK(f.server->session_count() == 1);
+    CHECK(f.server->end_session(next.session_id()));
+  };
+  a_day();  // what is set up once
+  const size_t before = test::heap_in_use_bytes();
+  for (int day = 0; day < 7; ++day) a_day();
+  // A session is some hundred bytes; 2100 of them would be megabytes, or at least this.
+  CHECK(test::heap_in_use_bytes() < before + (64 << 10));
 }
 
 TEST_CASE("a session that somebody listens to is not forgotten") {
