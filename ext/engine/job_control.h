@@ -20,9 +20,9 @@ struct JobControl {
   // Asked when a file is finished, before it gets its name, and before a damaged one is removed:
   // the lease may have run out meanwhile. An error ends the job.
   std::function<Status()> may_publish;
-  // Of LZ4, for pages of files that are kept long: 1 compresses best. A merge compresses pages again
-  // that come from inputs below `recompress_below_level`, which capture compressed in haste; all
-  // others are copied as they are.
+  // Of LZ4, for pages of files that are kept long: 1 compresses best. A merge compresses pages
+  // again that come from inputs below `recompress_below_level`, which capture compressed in haste;
+  // all others are copied as they are.
   int acceleration = 1;
   int recompress_below_level = 0;
 
