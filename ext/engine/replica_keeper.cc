@@ -49,7 +49,14 @@ KeeperStatus ReplicaKeeper::status() const {
     status.snapshot_wish = SnapshotWish::kNone;
     status.snapshot_reason.clear();
   }
-  for (const std::string* text : {&health_warning_, &file_warning_, &retained_warning_}) {
+  std::string verify_warning;
+  if (const KeeperStatus::Verify& last = status.verify; !last.errors.empty()) {
+    verify_warning = "the verify at " + format_rfc3339_ms(last.at_ms) + " found " +
+                     std::to_string(last.errors.size()) + " errors, first " + last.errors[0];
+  }
+  const std::string* const warnings[] = {&health_warning_, &file_warning_, &retained_warning_,
+                                         &verify_warning};
+  for (const std::string* text : warnings) {
     if (text->empty()) continue;
     if (!status.warning.empty()) status.warning += "; ";
     status.warning += *text;

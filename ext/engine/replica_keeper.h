@@ -90,7 +90,7 @@ struct KeeperStatus {
     bool ok = false;
     int64_t at_ms = 0;  // wall time; 0: never
     size_t file_count = 0;
-    std::vector<std::string> errors;
+    std::vector<std::string> errors;  // in `warning`, too, until a verify finds none
   } verify;
 };
 

@@ -151,6 +151,25 @@ TEST_CASE("keeper: retention that is off deletes nothing") {
   world.require_newest();
 }
 
+TEST_CASE("keeper: what a verify finds is in the status until one finds nothing") {
+  LevelsWorld world;
+  world.begin();
+  world.live(2 * kMinuteMs, kSecondMs);
+  world.write();
+  const LtxFileInfo damaged = files_of(world.replica, 1).front();
+  const std::string sound = world.replica.bytes(damaged);
+  std::string bytes = sound;
+  bytes[bytes.size() / 2] ^= 1;
+  world.replica.set_bytes(damaged, bytes);
+  REQUIRE(world.keeper->status().warning.empty());
+  REQUIRE_FALSE(world.keeper->verify(world.input)->ok());
+  REQUIRE_THAT(world.keeper->status().warning,
+               Catch::Contains("errors, first " + world.replica.path_of(damaged)));
+  world.replica.set_bytes(damaged, sound);
+  REQUIRE(world.keeper->verify(world.input)->ok());
+  REQUIRE(world.keeper->status().warning.empty());
+}
+
 TEST_CASE("keeper: a lease that is lost stops every write") {
   LevelsWorld world;
   world.begin();
