@@ -12,10 +12,6 @@ constexpr size_t kPages = 4096;
 
 using Step = uint64_t (*)(uint64_t, Bytes);
 
-uint64_t dispatched(uint64_t state, Bytes bytes) {
-  return crc64_clmul_available() ? crc64_clmul(state, bytes) : crc64_portable(state, bytes);
-}
-
 void measure(const char* way, Step step, size_t page_bytes) {
   std::vector<uint8_t> page(page_bytes);
   for (size_t i = 0; i < page_bytes; ++i) page[i] = static_cast<uint8_t>(i * 2654435761u >> 13);
@@ -40,7 +36,8 @@ void measure(const char* way, Step step, size_t page_bytes) {
 int main() {
   using namespace litestream;
   for (const size_t page_bytes : {512, 4096, 65536}) {
-    bench::measure(crc64_clmul_available() ? "clmul" : "portable", bench::dispatched, page_bytes);
+    if (crc64_wide_available()) bench::measure("wide", crc64_wide, page_bytes);
+    if (crc64_clmul_available()) bench::measure("clmul", crc64_clmul, page_bytes);
     bench::measure("portable", crc64_portable, page_bytes);
   }
   return 0;

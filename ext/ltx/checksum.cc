@@ -3,8 +3,7 @@
 #include <array>
 
 #if defined(__x86_64__)
-#include <emmintrin.h>
-#include <wmmintrin.h>
+#include <immintrin.h>
 #define LITESTREAM_HAS_CLMUL 1
 #else
 #define LITESTREAM_HAS_CLMUL 0
@@ -121,48 +120,115 @@ LITESTREAM_CLMUL_TARGET inline __m128i fold(__m128i lane, __m128i factors, __m12
   return _mm_xor_si128(_mm_xor_si128(from_low, from_high), next);
 }
 
-}  // namespace
+// The same with two lanes in one register. Folds whole blocks of `*bytes` into one lane.
+constexpr size_t kPairBytes = 2 * kLaneBytes;
+constexpr size_t kWideBlockBytes = kLanes * kPairBytes;
+constexpr FoldFactors kFoldWideBlock = fold_factors(8 * static_cast<int>(kWideBlockBytes));
+constexpr FoldFactors kFoldPair = fold_factors(8 * static_cast<int>(kPairBytes));
 
-bool crc64_clmul_available() { return __builtin_cpu_supports("pclmul") != 0; }
+#define LITESTREAM_WIDE_TARGET __attribute__((target("sse2,pclmul,avx2,vpclmulqdq")))
 
-LITESTREAM_CLMUL_TARGET uint64_t crc64_clmul(uint64_t state, Bytes bytes) {
-  if (bytes.size() < kBlockBytes) return crc64_portable(state, bytes);
-  __m128i lanes[kLanes];
-  for (size_t i = 0; i < kLanes; ++i) lanes[i] = load_lane(bytes.data() + i * kLaneBytes);
-  lanes[0] = _mm_xor_si128(lanes[0], _mm_set_epi64x(0, static_cast<long long>(state)));
-  bytes = bytes.subspan(kBlockBytes);
+LITESTREAM_WIDE_TARGET inline __m256i load_pair(const uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
 
-  const __m128i fold_block = load_factors(kFoldBlock);
-  while (bytes.size() >= kBlockBytes) {
+LITESTREAM_WIDE_TARGET inline __m256i load_pair_factors(FoldFactors factors) {
+  return _mm256_broadcastsi128_si256(load_factors(factors));
+}
+
+LITESTREAM_WIDE_TARGET inline __m256i fold_pair(__m256i pair, __m256i factors, __m256i next) {
+  const __m256i from_low = _mm256_clmulepi64_epi128(pair, factors, 0x00);
+  const __m256i from_high = _mm256_clmulepi64_epi128(pair, factors, 0x11);
+  return _mm256_xor_si256(_mm256_xor_si256(from_low, from_high), next);
+}
+
+LITESTREAM_WIDE_TARGET __m128i fold_wide_blocks(uint64_t state, Bytes* bytes) {
+  __m256i pairs[kLanes];
+  for (size_t i = 0; i < kLanes; ++i) pairs[i] = load_pair(bytes->data() + i * kPairBytes);
+  const __m256i seed = _mm256_set_epi64x(0, 0, 0, static_cast<long long>(state));
+  pairs[0] = _mm256_xor_si256(pairs[0], seed);
+  *bytes = bytes->subspan(kWideBlockBytes);
+  const __m256i fold_block = load_pair_factors(kFoldWideBlock);
+  while (bytes->size() >= kWideBlockBytes) {
     for (size_t i = 0; i < kLanes; ++i) {
-      lanes[i] = fold(lanes[i], fold_block, load_lane(bytes.data() + i * kLaneBytes));
+      pairs[i] = fold_pair(pairs[i], fold_block, load_pair(bytes->data() + i * kPairBytes));
     }
-    bytes = bytes.subspan(kBlockBytes);
+    *bytes = bytes->subspan(kWideBlockBytes);
   }
+  const __m256i fold_one = load_pair_factors(kFoldPair);
+  __m256i sum = pairs[0];
+  for (size_t i = 1; i < kLanes; ++i) sum = fold_pair(sum, fold_one, pairs[i]);
+  return fold(_mm256_castsi256_si128(sum), load_factors(kFoldLane),
+              _mm256_extracti128_si256(sum, 1));
+}
 
+LITESTREAM_CLMUL_TARGET __m128i fold_blocks(uint64_t state, Bytes* bytes) {
+  __m128i lanes[kLanes];
+  for (size_t i = 0; i < kLanes; ++i) lanes[i] = load_lane(bytes->data() + i * kLaneBytes);
+  lanes[0] = _mm_xor_si128(lanes[0], _mm_set_epi64x(0, static_cast<long long>(state)));
+  *bytes = bytes->subspan(kBlockBytes);
+  const __m128i fold_block = load_factors(kFoldBlock);
+  while (bytes->size() >= kBlockBytes) {
+    for (size_t i = 0; i < kLanes; ++i) {
+      lanes[i] = fold(lanes[i], fold_block, load_lane(bytes->data() + i * kLaneBytes));
+    }
+    *bytes = bytes->subspan(kBlockBytes);
+  }
   const __m128i fold_lane = load_factors(kFoldLane);
   __m128i sum = lanes[0];
   for (size_t i = 1; i < kLanes; ++i) sum = fold(sum, fold_lane, lanes[i]);
+  return sum;
+}
+
+// From one lane that stands for all before it, and the rest of the message.
+LITESTREAM_CLMUL_TARGET uint64_t finish(__m128i sum, Bytes bytes) {
+  const __m128i fold_lane = load_factors(kFoldLane);
   while (bytes.size() >= kLaneBytes) {
     sum = fold(sum, fold_lane, load_lane(bytes.data()));
     bytes = bytes.subspan(kLaneBytes);
   }
-
   // What is left is congruent to the message: its own CRC from state 0 is the state.
   uint8_t remainder[kLaneBytes];
   _mm_storeu_si128(reinterpret_cast<__m128i*>(remainder), sum);
   return crc64_portable(crc64_portable(0, remainder), bytes);
 }
 
+}  // namespace
+
+bool crc64_clmul_available() { return __builtin_cpu_supports("pclmul") != 0; }
+
+bool crc64_wide_available() {
+  return crc64_clmul_available() && __builtin_cpu_supports("avx2") != 0 &&
+         __builtin_cpu_supports("vpclmulqdq") != 0;
+}
+
+LITESTREAM_CLMUL_TARGET uint64_t crc64_clmul(uint64_t state, Bytes bytes) {
+  if (bytes.size() < kBlockBytes) return crc64_portable(state, bytes);
+  const __m128i sum = fold_blocks(state, &bytes);
+  return finish(sum, bytes);
+}
+
+LITESTREAM_CLMUL_TARGET uint64_t crc64_wide(uint64_t state, Bytes bytes) {
+  if (bytes.size() < kWideBlockBytes) return crc64_clmul(state, bytes);
+  const __m128i sum = fold_wide_blocks(state, &bytes);
+  return finish(sum, bytes);
+}
+
 #else
 
 bool crc64_clmul_available() { return false; }
+bool crc64_wide_available() { return false; }
 uint64_t crc64_clmul(uint64_t state, Bytes bytes) { return crc64_portable(state, bytes); }
+uint64_t crc64_wide(uint64_t state, Bytes bytes) { return crc64_portable(state, bytes); }
 
 #endif
 
 void Crc64::update(Bytes bytes) {
-  state_ = crc64_clmul_available() ? crc64_clmul(state_, bytes) : crc64_portable(state_, bytes);
+  using Way = uint64_t (*)(uint64_t, Bytes);
+  static const Way fastest = crc64_wide_available()    ? crc64_wide
+                             : crc64_clmul_available() ? crc64_clmul
+                                                       : crc64_portable;
+  state_ = fastest(state_, bytes);
 }
 
 Checksum page_checksum(Pgno pgno, Bytes page) {

@@ -35,11 +35,14 @@ constexpr Checksum toggle_page(Checksum database, Checksum page) {
 }
 
 // The ways to compute it, each a step of the raw state (before the final inversion), for tests and
-// benchmarks. Crc64 uses clmul where available, else portable.
+// benchmarks. Crc64 uses the last of them that is available.
 uint64_t crc64_bytewise(uint64_t state, Bytes bytes);
 uint64_t crc64_portable(uint64_t state, Bytes bytes);
 bool crc64_clmul_available();
 // Requires crc64_clmul_available().
 uint64_t crc64_clmul(uint64_t state, Bytes bytes);
+bool crc64_wide_available();
+// Two lanes to a register. Requires crc64_wide_available().
+uint64_t crc64_wide(uint64_t state, Bytes bytes);
 
 }  // namespace litestream

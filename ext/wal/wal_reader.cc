@@ -9,7 +9,7 @@
 namespace litestream {
 namespace {
 
-constexpr size_t kBlockBytes = 512 << 10;
+constexpr size_t kBlockBytes = 256 << 10;
 static_assert(kBlockBytes >= kPageSizeBytesMax + kWalFrameHeaderBytes);
 
 // Hands out the frames first..last one after another, reading a block of them at a time.

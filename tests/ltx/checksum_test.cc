@@ -39,6 +39,7 @@ TEST_CASE("crc64: all ways agree for every length and alignment") {
   std::vector<uint8_t> data(5000);
   for (uint8_t& byte : data) byte = static_cast<uint8_t>(random.next());
   const bool clmul = crc64_clmul_available();
+  const bool wide = crc64_wide_available();
   for (size_t round = 0; round < 3000; ++round) {
     const size_t length = round < 700 ? round : random.below(4096);
     const size_t start = random.below(64);
@@ -48,6 +49,7 @@ TEST_CASE("crc64: all ways agree for every length and alignment") {
     INFO("length " << length << " start " << start);
     REQUIRE(crc64_portable(state, bytes) == expected);
     if (clmul) REQUIRE(crc64_clmul(state, bytes) == expected);
+    if (wide) REQUIRE(crc64_wide(state, bytes) == expected);
     if (round % 50 == 0) REQUIRE(crc64(bytes) == crc64_bits(bytes));
   }
 }
