@@ -11,6 +11,7 @@ namespace {
 
 // A server answers the eleventh unauthenticated connection with luck (MaxStartups 10:30:100).
 constexpr size_t kConnectionsMax = 4;
+constexpr int kMissingFolderRetriesMax = 2;
 constexpr int64_t kSlowestBytesPerMs = 16;
 
 HttpClientOptions client_options(const SftpOptions& options) {
@@ -200,8 +201,13 @@ Result<SftpAnswer> SftpTransfer::perform(const SftpCall& call) {
   while (true) {
     LS_RETURN_IF_ERROR(check_stopped());
     auto answer = perform_once(draft);
-    if (answer.ok()) has_logged_in_.store(true);
-    if (answer.ok() || !is_worth_another(answer.status())) return answer;
+    // That a file is not there is told to those who are in.
+    const bool is_missing = answer.status().code() == StatusCode::kNotFound;
+    if (answer.ok() || is_missing) has_logged_in_.store(true);
+    // A connection that ends while folders are made for an upload looks like a missing folder.
+    const bool may_be_cut =
+        is_missing && draft.body != nullptr && loop.attempt_count() < kMissingFolderRetriesMax;
+    if (answer.ok() || !(may_be_cut || is_worth_another(answer.status()))) return answer;
     if (!loop.wait_before_retry(Failure::kTransient, std::nullopt)) {
       LS_RETURN_IF_ERROR(check_stopped());
       return answer;
