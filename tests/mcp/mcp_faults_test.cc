@@ -434,6 +434,12 @@ TEST_CASE("a hundred thousand malformed requests leave a server that serves and 
   endpoint_round(10'000);
   socket_round(2'000);
   const auto settle = [&] {
+    // Who is answered knows that all who came before are accepted, and count.
+    {
+      RawSocket last(port);
+      last.send("GET /mcp/tools HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      CHECK(last.read_until("\r\n\r\n").starts_with("HTTP/1.1 200"));
+    }
     while ((*server)->reactor().connection_count() != 0) std::this_thread::yield();
   };
   settle();
