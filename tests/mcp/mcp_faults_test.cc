@@ -384,6 +384,16 @@ const std::string Malformed::kWhole[5] = {
     request("tools/call", call_params("litestream_restore_points",
                                       R"({"database":"/data/app.db","limit":3,"config":"x"})"))};
 
+void wait_until_all_left(HttpServer& server, int port) {
+  // Who is answered knows that all who came before are accepted, and count.
+  {
+    RawSocket last(port);
+    last.send("GET /mcp/tools HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK(last.read_until("\r\n\r\n").starts_with("HTTP/1.1 200"));
+  }
+  while (server.reactor().connection_count() != 0) std::this_thread::yield();
+}
+
 TEST_CASE("a hundred thousand malformed requests leave a server that serves and leaks nothing") {
   auto prng = test::Prng::announced("malformed", 11);
   McpFixture f;
@@ -433,15 +443,7 @@ TEST_CASE("a hundred thousand malformed requests leave a server that serves and 
   // What a first round sets up once is not a leak.
   endpoint_round(10'000);
   socket_round(2'000);
-  const auto settle = [&] {
-    // Who is answered knows that all who came before are accepted, and count.
-    {
-      RawSocket last(port);
-      last.send("GET /mcp/tools HTTP/1.1\r\nHost: localhost\r\n\r\n");
-      CHECK(last.read_until("\r\n\r\n").starts_with("HTTP/1.1 200"));
-    }
-    while ((*server)->reactor().connection_count() != 0) std::this_thread::yield();
-  };
+  const auto settle = [&] { wait_until_all_left(**server, port); };
   settle();
   const size_t descriptors = descriptor_count();
   const size_t memory_bytes = memory_in_use_bytes();
