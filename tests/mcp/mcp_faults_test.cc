@@ -8,13 +8,9 @@
 #include "mcp/mcp_service.h"
 #include "tests/mcp/mcp_client.h"
 #include "tests/mcp/raw_socket.h"
+#include "tests/support/heap_in_use.h"
 #include "tests/support/prng.h"
 #include "tests/support/temp_dir.h"
-
-#ifdef __SANITIZE_ADDRESS__
-// Of the sanitizer's runtime; Debian has no header for it.
-extern "C" size_t __sanitizer_get_current_allocated_bytes();
-#endif
 
 namespace litestream {
 namespace {
@@ -338,17 +334,6 @@ size_t descriptor_count() {
   return static_cast<size_t>(
       std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
 }
-// The address sanitizer keeps freed memory for a while; what it counts itself is what is in use.
-size_t memory_in_use_bytes() {
-#ifdef __SANITIZE_ADDRESS__
-  return __sanitizer_get_current_allocated_bytes();
-#else
-  std::ifstream statm("/proc/self/statm");
-  size_t total = 0, resident = 0;
-  statm >> total >> resident;
-  return resident * 4096;
-#endif
-}
 
 class Malformed {
  public:
@@ -446,13 +431,13 @@ TEST_CASE("a hundred thousand malformed requests leave a server that serves and 
   const auto settle = [&] { wait_until_all_left(**server, port); };
   settle();
   const size_t descriptors = descriptor_count();
-  const size_t memory_bytes = memory_in_use_bytes();
+  const size_t heap_bytes = test::heap_in_use_bytes();
   endpoint_round(80'000);
   socket_round(8'000);
   CHECK(sent == 100'000);
   settle();
   CHECK(descriptor_count() <= descriptors);
-  CHECK(memory_in_use_bytes() < memory_bytes + (64 << 20));
+  CHECK(test::heap_in_use_bytes() < heap_bytes + (4 << 20));
   CHECK((*server)->reactor().shared().buffered_bytes == 0);
   CHECK_FALSE(f.server->listeners().any);
   McpClient client(*f.server);

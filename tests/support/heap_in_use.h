@@ -4,16 +4,18 @@
 #pragma once
 
 #include <malloc.h>
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
-#endif
 
 #include <cstddef>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Of the sanitizers' runtime; Debian has no header for it. What they keep back does not count.
+extern "C" size_t __sanitizer_get_current_allocated_bytes();
+#endif
 
 namespace litestream::test {
 
 inline size_t heap_in_use_bytes() {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return __sanitizer_get_current_allocated_bytes();
 #else
   const struct mallinfo2 info = ::mallinfo2();
