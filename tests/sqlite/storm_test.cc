@@ -55,16 +55,20 @@ void require_prefix(ReplicatedDatabase& database, const std::string& txid, uint6
   REQUIRE(committed == number_of(txid) - first_txid);
 }
 
-// Database-sized: as many pages as the whole database, while the transactions since are few.
+// Database-sized: as many pages as the whole database, while the transactions since are few. (A
+// storm may well be over within one sync-interval.)
 void require_no_database_sized_l0(ReplicatedDatabase& database) {
+  constexpr uint64_t kFewTransactions = 200;
   SqliteDb db(":memory:");
-  const auto largest = db.integer(
-      "SELECT coalesce(max(size), 0) FROM litestream_ltx WHERE "
-      "database = '" +
-      database.url() + "' AND level = 0");
   const auto source = static_cast<int64_t>(std::filesystem::file_size(database.path()));
-  INFO("largest L0 " << largest << " of " << source);
-  REQUIRE(largest < source);
+  const auto large =
+      db.rows("SELECT min_txid || ' ' || max_txid FROM litestream_ltx WHERE database = '" +
+              database.url() + "' AND level = 0 AND size >= " + std::to_string(source));
+  for (const std::string& range : large) {
+    INFO("L0 file " << range << " is as large as the database, " << source << " bytes");
+    const uint64_t min_txid = number_of(range.substr(0, 16));
+    REQUIRE(number_of(range.substr(17)) - min_txid >= kFewTransactions);
+  }
 }
 
 enum class Shrinks { kNo, kYes };
