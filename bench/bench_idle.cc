@@ -18,6 +18,7 @@ namespace litestream::bench {
 namespace {
 
 constexpr int kSettleSecondsMax = 60;
+constexpr int kLevelCount = 3;  // of the defaults
 
 struct Activity {
   double wakeups = 0;
@@ -76,6 +77,12 @@ std::vector<double> run(int database_count, int64_t seconds) {
     host.replicate_to(folder / "replicas" + "/" + name);
     host.exec("INSERT INTO entry(body) VALUES ('x')");
     (void)host.text("SELECT litestream_sync()");
+    // What the last commit leaves for the levels would be due at the clock's next half minute, five
+    // minutes and hour.
+    for (int level = 1; level <= kLevelCount; ++level) {
+      (void)host.text("SELECT litestream_compact('" + (folder / (name + ".db")) + "', " +
+                      std::to_string(level) + ")");
+    }
   }
   settle();
   const auto files_before = files_below(folder / "replicas");

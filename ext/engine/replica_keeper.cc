@@ -112,17 +112,22 @@ void ReplicaKeeper::plan_retention(const Moment& at) {
                        seen.newest_of_level_1 == cache().newest(1) &&
                        seen.level_0_count == cache().count(0) &&
                        seen.snapshot_count == cache().count(kSnapshotLevel);
-  if (!is_same || !seen.level_0_is_idle) {
+  if (!is_same) {
     if (seen.rests) schedule_.disarm(kSlot);
     seen.rests = false;
     return schedule_.arm(kSlot, at);
   }
-  if (seen.snapshots_are_idle) return schedule_.disarm(kSlot);
+  if (seen.level_0_is_idle && seen.snapshots_are_idle) return schedule_.disarm(kSlot);
   if (schedule_.is_armed(kSlot)) return;
+  // Nothing new: only time makes more of it old enough.
   seen.rests = true;
-  schedule_.put_off(kSlot, at,
-                    std::max(parts_.options->snapshot_retention_ms / 24,
-                             parts_.options->l0_retention_check_interval_ms));
+  int64_t wait_ms = parts_.options->snapshot_retention_ms / 24;
+  if (!seen.level_0_is_idle) {
+    const int64_t change_ms = std::min(level_0_history_.next_change_ms(at.monotonic_ms),
+                                       level_1_history_.next_change_ms(at.monotonic_ms));
+    wait_ms = std::min(change_ms - at.monotonic_ms, parts_.options->l0_retention_ms);
+  }
+  schedule_.put_off(kSlot, at, std::max(wait_ms, parts_.options->l0_retention_check_interval_ms));
 }
 
 int64_t ReplicaKeeper::next_due_ms() {

@@ -129,7 +129,7 @@ class ReplicaKeeper {
     Txid newest, newest_of_level_1;
     size_t level_0_count = 0, snapshot_count = 0;
     bool level_0_is_idle = false, snapshots_are_idle = false;
-    bool rests = false;  // its slot only waits for snapshots to become old enough
+    bool rests = false;  // its slot only waits for files to become old enough
   };
   using Files = std::vector<LtxFileInfo>;
 

@@ -180,6 +180,13 @@ Txid TxidHistory::old_enough(int64_t monotonic_ms) const {
   return old;
 }
 
+int64_t TxidHistory::next_change_ms(int64_t monotonic_ms) const {
+  for (const Entry& entry : entries_) {
+    if (entry.at_ms > monotonic_ms - span_ms_) return entry.at_ms + span_ms_;
+  }
+  return INT64_MAX;
+}
+
 namespace {
 
 // What the oldest point that is asked for is restored from: the newest whole database at or before

@@ -43,6 +43,8 @@ class TxidHistory {
   void seed(int64_t monotonic_ms, std::span<const LtxFileInfo> files, int64_t step_max_ms);
   // The newest TXID known to be at least span_ms old; none if none is.
   Txid old_enough(int64_t monotonic_ms) const;
+  // When that may be another one, if nothing is noted meanwhile; INT64_MAX: never.
+  int64_t next_change_ms(int64_t monotonic_ms) const;
 
  private:
   struct Entry {

@@ -61,6 +61,23 @@ TEST_CASE("keeper: B15 an idle replica asks for nothing, and wakes nobody in the
   world.require_all_points();
 }
 
+TEST_CASE("keeper: B15 after the last commit only what is due wakes, not a rhythm") {
+  LevelsWorld world;
+  world.begin();
+  world.live(2 * kMinuteMs, kSecondMs);
+  world.idle(kMinuteMs);
+  world.run_count = 0;
+  world.idle(kHourMs);
+  // Levels 2 and 3, level 0 file by file as it grows old (retention looks every 15 seconds at most
+  // and has minutes to go), and the snapshot's retention once.
+  CHECK(world.run_count <= 24);
+  REQUIRE(files_of(world.replica, 0).size() == 1);
+  world.run_count = 0;
+  world.write();
+  world.idle(kHourMs);
+  CHECK(world.run_count <= 8);
+}
+
 TEST_CASE("keeper: a process that lives for seconds only still keeps order") {
   LevelsWorld world;
   world.begin();
