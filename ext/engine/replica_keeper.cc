@@ -245,7 +245,9 @@ Result<size_t> ReplicaKeeper::compact(int level, const KeeperInput& input) {
   return exclusively([&]() -> Result<size_t> {
     LS_ASSIGN_OR_RETURN(const Files files, load_files());
     look_at_health(files);
-    return compact_level(level, true, input);
+    auto merged = compact_level(level, true, input);
+    watch(now());  // what level 1 has now grows old from now on
+    return merged;
   });
 }
 
@@ -253,6 +255,7 @@ Result<uint64_t> ReplicaKeeper::enforce_retention() {
   return exclusively([&]() -> Result<uint64_t> {
     const uint64_t before = status().removed_count;
     LS_ASSIGN_OR_RETURN(const Files files, load_files());
+    watch(now());
     look_at_health(files);
     LS_RETURN_IF_ERROR(apply_retention());
     return status().removed_count - before;

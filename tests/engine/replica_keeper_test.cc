@@ -146,6 +146,20 @@ TEST_CASE("keeper: on request") {
   REQUIRE(empty.keeper->snapshot(empty.input).status().code() == StatusCode::kNotFound);
 }
 
+// Asked again and again it must not wait for a run of its own to learn what has grown old.
+TEST_CASE("keeper: retention on request works without a run in between") {
+  LevelsWorld world;
+  world.begin();
+  for (int i = 0; i < 5; ++i) world.write();
+  REQUIRE(*world.keeper->compact(1, world.input) == 5);
+  REQUIRE(*world.keeper->enforce_retention() == 0);
+  for (int minute = 0; minute < 12; ++minute) {
+    world.clock.advance(kMinuteMs);
+    REQUIRE(world.keeper->enforce_retention().ok());
+  }
+  REQUIRE(names_of(files_of(world.replica, 0)) == "0:6-6");
+}
+
 TEST_CASE("keeper: validation runs by itself") {
   DatabaseOptions options;
   options.validation_interval_ms = 10 * kMinuteMs;

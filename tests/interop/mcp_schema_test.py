@@ -120,6 +120,7 @@ class Schemas(support.Case):
             tools = {tool["name"]: tool for tool in rpc("tools/list", {})["tools"]}
             self.assertEqual(sorted(tools), sorted(CALLS))
             self.wait_until_ready(server)
+            self.call(rpc, "litestream_sync", {"database": self.path("few.db")})
             self.fill(rpc)
             for name in ("many", "few", "none", "old"):
                 for tool in tools:
