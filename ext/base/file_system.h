@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,14 @@ struct DirectoryEntry {
   std::string name;  // never "." or ".."
   bool is_directory = false;
 };
+
+struct FileEntry {
+  std::string name;
+  uint64_t size_bytes = 0;
+  int64_t mtime_ms = 0;  // milliseconds since the Unix epoch
+};
+
+enum class FileDetails { kNamesOnly, kSizeAndTime };
 
 class ReadableFile : public RandomReader {};
 
@@ -75,6 +84,12 @@ class FileSystem {
   virtual Status remove_directory(const std::string& path) = 0;
   // Complete or an error, at most kListEntriesMax entries, in no particular order.
   virtual Result<std::vector<DirectoryEntry>> list_directory(const std::string& path) = 0;
+  // The regular files of a folder whose names `wanted` accepts, links to them included, likewise.
+  // With kNamesOnly the rest of an entry stays 0, and no file is asked for it where the folder
+  // itself tells what is a file. A name that vanishes meanwhile is left out.
+  virtual Result<std::vector<FileEntry>> list_files(
+      const std::string& path, const std::function<bool(const std::string& name)>& wanted,
+      FileDetails details);
   virtual Status create_directories(const std::string& path) = 0;
   virtual Status sync_directory(const std::string& path) = 0;
   virtual Result<FileStat> stat(const std::string& path) = 0;

@@ -180,6 +180,9 @@ class PosixFileSystem final : public FileSystem {
     return errno_status(errno, "remove folder " + path);
   }
   Result<std::vector<DirectoryEntry>> list_directory(const std::string& path) override;
+  Result<std::vector<FileEntry>> list_files(
+      const std::string& path, const std::function<bool(const std::string& name)>& wanted,
+      FileDetails details) override;
   Status create_directories(const std::string& path) override;
   Status sync_directory(const std::string& path) override {
     LS_ASSIGN_OR_RETURN(auto fd, open_descriptor(path, O_RDONLY | O_DIRECTORY));
@@ -202,32 +205,60 @@ bool entry_is_directory(DIR* directory, const dirent& entry) {
   return ::fstatat(::dirfd(directory), entry.d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
-Result<std::vector<DirectoryEntry>> PosixFileSystem::list_directory(const std::string& path) {
+// Calls `take(directory, entry)` for each entry but "." and "..".
+template <typename Take>
+Status visit_directory(const std::string& path, Take take) {
   LS_ASSIGN_OR_RETURN(auto fd, open_descriptor(path, O_RDONLY | O_DIRECTORY));
-  DIR* directory = ::fdopendir(fd.get());
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(fd.get()), ::closedir);
   if (directory == nullptr) return errno_status(errno, "list " + path);
   fd.release();
-  std::vector<DirectoryEntry> entries;
-  Status status;
-  while (true) {
+  for (size_t count = 0;;) {
     errno = 0;
-    const dirent* entry = ::readdir(directory);
-    if (entry == nullptr) {
-      if (errno != 0) status = errno_status(errno, "list " + path);
-      break;
-    }
+    const dirent* entry = ::readdir(directory.get());
+    if (entry == nullptr) return errno == 0 ? Status() : errno_status(errno, "list " + path);
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
-    if (entries.size() >= kListEntriesMax) {
-      status = unsupported("list " + path + ": more than " + std::to_string(kListEntriesMax) +
-                           " entries");
-      break;
+    if (++count > kListEntriesMax) {
+      return unsupported("list " + path + ": more than " + std::to_string(kListEntriesMax) +
+                         " entries");
     }
-    entries.push_back({std::string(name), entry_is_directory(directory, *entry)});
+    LS_RETURN_IF_ERROR(take(directory.get(), *entry));
   }
-  ::closedir(directory);
-  if (!status.ok()) return status;
+}
+
+Result<std::vector<DirectoryEntry>> PosixFileSystem::list_directory(const std::string& path) {
+  std::vector<DirectoryEntry> entries;
+  LS_RETURN_IF_ERROR(visit_directory(path, [&](DIR* directory, const dirent& entry) {
+    entries.push_back({entry.d_name, entry_is_directory(directory, entry)});
+    return Status();
+  }));
   return entries;
+}
+
+Result<std::vector<FileEntry>> PosixFileSystem::list_files(
+    const std::string& path, const std::function<bool(const std::string& name)>& wanted,
+    FileDetails details) {
+  std::vector<FileEntry> files;
+  FileEntry file;
+  LS_RETURN_IF_ERROR(visit_directory(path, [&](DIR* directory, const dirent& entry) -> Status {
+    const bool may_be_file =
+        entry.d_type == DT_REG || entry.d_type == DT_LNK || entry.d_type == DT_UNKNOWN;
+    if (!may_be_file || !wanted(file.name = entry.d_name)) return {};
+    if (entry.d_type != DT_REG || details != FileDetails::kNamesOnly) {
+      struct stat st {};
+      // By the open folder: a path would be looked up from the root for each file.
+      if (::fstatat(::dirfd(directory), entry.d_name, &st, 0) != 0) {
+        if (errno == ENOENT) return {};
+        return errno_status(errno, "stat " + path_join(path, file.name));
+      }
+      if (!S_ISREG(st.st_mode)) return {};
+      file.size_bytes = static_cast<uint64_t>(st.st_size);
+      file.mtime_ms = st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1'000'000;
+    }
+    files.push_back(file);
+    return {};
+  }));
+  return files;
 }
 
 Status PosixFileSystem::create_directories(const std::string& path) {
@@ -290,6 +321,21 @@ Result<bool> PosixFileSystem::is_locked(const std::string& path) {
 FileSystem& posix_file_system() {
   static PosixFileSystem* const fs = new PosixFileSystem;
   return *fs;
+}
+
+Result<std::vector<FileEntry>> FileSystem::list_files(
+    const std::string& path, const std::function<bool(const std::string& name)>& wanted,
+    FileDetails) {
+  LS_ASSIGN_OR_RETURN(const auto entries, list_directory(path));
+  std::vector<FileEntry> files;
+  for (const DirectoryEntry& entry : entries) {
+    if (entry.is_directory || !wanted(entry.name)) continue;
+    const auto info = stat(path_join(path, entry.name));
+    if (!info.ok() && info.status().code() == StatusCode::kNotFound) continue;
+    if (!info.ok()) return info.status();
+    if (info->is_regular) files.push_back({entry.name, info->size_bytes, info->mtime_ms});
+  }
+  return files;
 }
 
 Result<std::string> read_small_file(FileSystem& fs, const std::string& path,

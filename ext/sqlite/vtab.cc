@@ -12,6 +12,8 @@ namespace {
 constexpr int kInputCount = 5;
 constexpr int kDatabaseInput = 0;
 constexpr int kLevelInput = 2;
+constexpr int kColumnBitCount = 26;  // of a positive int, above the inputs
+constexpr uint32_t kColumnMask = (1U << kColumnBitCount) - 1;
 
 struct Table {
   sqlite3_vtab base;  // must be first
@@ -70,7 +72,7 @@ int vtab_best_index(sqlite3_vtab* base, sqlite3_index_info* info) {
   }
   if (unusable_database && chosen[kDatabaseInput] < 0) return SQLITE_CONSTRAINT;
   int argument = 0;
-  info->idxNum = 0;
+  info->idxNum = static_cast<int>((info->colUsed & kColumnMask) << kInputCount);
   info->estimatedCost = 1e6;
   for (int input = 0; input < kInputCount; ++input) {
     if (chosen[input] < 0) continue;
@@ -123,6 +125,7 @@ int vtab_filter(sqlite3_vtab_cursor* base, int inputs, const char*, int argument
     cursor->rows.clear();
     cursor->at = 0;
     TableQuery query;
+    query.used_columns = static_cast<uint32_t>(inputs) >> kInputCount | ~kColumnMask;
     bool nothing_matches = false;
     int argument = 0;
     for (int input = 0; input < kInputCount && argument < argument_count; ++input) {

@@ -7,6 +7,7 @@
 //   bit 2  kLevel      level = ?       (NULL: any, omit)
 //   bit 3  kTxid       txid = ?        (hidden input of litestream_plan)
 //   bit 4  kTimestamp  timestamp = ?   (likewise)
+//   from bit 5 on, one per column: the statement looks at it
 //
 // An equality on `database` that exists but cannot be used makes xBestIndex answer CONSTRAINT, so
 // that a join never lists everything by accident.
@@ -37,6 +38,9 @@ struct TableQuery {
   std::optional<int64_t> level;
   std::optional<std::string> txid;
   std::optional<std::string> timestamp;
+  // A column that is not used may be left out of the rows (monostate).
+  uint32_t used_columns = UINT32_MAX;
+  bool uses(int column) const { return column > 31 || (used_columns >> column & 1) != 0; }
 };
 
 struct TableDefinition {

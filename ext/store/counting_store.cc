@@ -154,6 +154,9 @@ class CountingStore final : public LtxStore {
   Result<std::vector<LtxFileInfo>> list(int level) override {
     return counted(StoreOperation::kList, [&] { return store_->list(level); });
   }
+  Result<std::vector<LtxFileInfo>> list_names(int level) override {
+    return counted(StoreOperation::kList, [&] { return store_->list_names(level); });
+  }
   bool lists_commit_times() const override { return store_->lists_commit_times(); }
   Status fill_times(std::span<LtxFileInfo> files) override {
     return counted(StoreOperation::kGet, [&] { return store_->fill_times(files); });

@@ -167,22 +167,27 @@ void FileStore::remove_old_temporary_files(int64_t now_ns) {
 }
 
 Result<std::vector<LtxFileInfo>> FileStore::list(int level) {
+  return list_with(level, FileDetails::kSizeAndTime);
+}
+
+Result<std::vector<LtxFileInfo>> FileStore::list_names(int level) {
+  return list_with(level, FileDetails::kNamesOnly);
+}
+
+Result<std::vector<LtxFileInfo>> FileStore::list_with(int level, FileDetails details) {
   if (level < 0 || level > kLevelMax) {
     return invalid_argument("level " + std::to_string(level) + " is not 0..9");
   }
-  const std::string directory = level_directory(level);
-  LS_ASSIGN_OR_RETURN(const auto entries, list_if_present(fs_, directory));
+  const auto entries = fs_.list_files(
+      level_directory(level),
+      [](const std::string& name) { return parse_ltx_file_name(name).has_value(); }, details);
   std::vector<LtxFileInfo> files;
-  files.reserve(entries.size());
-  for (const DirectoryEntry& entry : entries) {
-    const auto name = parse_ltx_file_name(entry.name);
-    if (entry.is_directory || !name.has_value()) continue;
-    const auto stat = fs_.stat(path_join(directory, entry.name));
-    // Removed by retention since the folder was read.
-    if (!stat.ok() && stat.status().code() == StatusCode::kNotFound) continue;
-    if (!stat.ok()) return stat.status();
-    if (!stat->is_regular) continue;
-    files.push_back({level, name->min_txid, name->max_txid, stat->size_bytes, stat->mtime_ms});
+  if (entries.status().code() == StatusCode::kNotFound) return files;
+  if (!entries.ok()) return entries.status();
+  files.reserve(entries->size());
+  for (const FileEntry& entry : *entries) {
+    const auto range = parse_ltx_file_name(entry.name);
+    files.push_back({level, range->min_txid, range->max_txid, entry.size_bytes, entry.mtime_ms});
   }
   std::sort(files.begin(), files.end(), [](const LtxFileInfo& a, const LtxFileInfo& b) {
     return std::tie(a.min_txid, a.max_txid) < std::tie(b.min_txid, b.max_txid);

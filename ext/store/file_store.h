@@ -33,6 +33,7 @@ class FileStore final : public LtxStore {
   const std::string& type() const override;
   const std::string& url() const override { return url_; }  // file:// and the percent-encoded root
   Result<std::vector<LtxFileInfo>> list(int level) override;
+  Result<std::vector<LtxFileInfo>> list_names(int level) override;
   // Opens nothing yet: the first read does, so many readers cost no descriptors.
   Result<std::unique_ptr<RandomReader>> open(const LtxFileInfo& file) override;
   Result<std::unique_ptr<LtxWriter>> create(const LtxFileInfo& file) override;
@@ -44,6 +45,7 @@ class FileStore final : public LtxStore {
 
  private:
   std::string level_directory(int level) const;
+  Result<std::vector<LtxFileInfo>> list_with(int level, FileDetails details);
   Status create_level_directory(int level);
   Status list_v3_folder(const std::string& generation, bool is_snapshot,
                         std::vector<V3File>* files);

@@ -76,6 +76,8 @@ class LtxStore {
   // All files of one level (0..9), sorted by (min_txid, max_txid). A level that does not exist is
   // empty. Names that are not LTX names are ignored.
   virtual Result<std::vector<LtxFileInfo>> list(int level) = 0;
+  // The same for who needs neither size nor time, which may stay 0: cheaper where they cost extra.
+  virtual Result<std::vector<LtxFileInfo>> list_names(int level) { return list(level); }
   // Whether created_at_ms of list() is the time of a file's last commit. If not, it is when the
   // file was stored, and fill_times() knows better.
   virtual bool lists_commit_times() const { return true; }
@@ -118,6 +120,6 @@ class LtxStore {
 };
 
 // All levels, 9 first then 0..8.
-Result<std::vector<LtxFileInfo>> list_all_levels(LtxStore& store);
+Result<std::vector<LtxFileInfo>> list_all_levels(LtxStore& store, bool names_only = false);
 
 }  // namespace litestream

@@ -103,6 +103,41 @@ TEST_CASE("folders are created with their parents and listed completely") {
   CHECK(fs.sync_directory(dir.file("a")).ok());
 }
 
+TEST_CASE("list_files shows the files that are wanted, with what is asked for") {
+  const test::TempDir dir;
+  FileSystem& fs = posix_file_system();
+  CHECK(fs.list_files(
+              dir.file("none"), [](const auto&) { return true; }, FileDetails::kNamesOnly)
+            .status()
+            .code() == StatusCode::kNotFound);
+  write_all(dir.file("a.ltx"), "12345");
+  write_all(dir.file("b.txt"), "1");
+  std::filesystem::create_directory(dir.file("c.ltx"));
+  std::filesystem::create_symlink("a.ltx", dir.file("d.ltx"));
+  std::filesystem::create_symlink("c.ltx", dir.file("e.ltx"));
+  std::filesystem::create_symlink("nowhere", dir.file("f.ltx"));
+  const auto is_ltx = [](const std::string& name) { return name.ends_with(".ltx"); };
+  for (const auto details : {FileDetails::kNamesOnly, FileDetails::kSizeAndTime}) {
+    // As this file system has it, and by the means of any other.
+    for (const bool own : {true, false}) {
+      CAPTURE(static_cast<int>(details), own);
+      auto files = own ? fs.list_files(dir.path(), is_ltx, details)
+                       : fs.FileSystem::list_files(dir.path(), is_ltx, details);
+      REQUIRE(files.ok());
+      std::sort(files->begin(), files->end(),
+                [](const auto& a, const auto& b) { return a.name < b.name; });
+      REQUIRE(files->size() == 2);
+      CHECK((*files)[0].name == "a.ltx");
+      CHECK((*files)[1].name == "d.ltx");
+      if (details == FileDetails::kNamesOnly) continue;
+      for (const FileEntry& file : *files) {
+        CHECK(file.size_bytes == 5);
+        CHECK(file.mtime_ms == fs.stat(dir.file("a.ltx"))->mtime_ms);
+      }
+    }
+  }
+}
+
 TEST_CASE("modification times keep their milliseconds, before 1970 too") {
   const test::TempDir dir;
   FileSystem& fs = posix_file_system();

@@ -304,6 +304,26 @@ TEST_CASE("surface: constraints reach the listing") {
                   backup.quoted_url()) == std::vector<std::string>{txid_text(1)});
 }
 
+// Columns nobody looks at are not made, and sizes and times not even asked for.
+TEST_CASE("surface: each column of the listing is the same whoever else is looked at") {
+  Backup backup;
+  SqliteDb db(":memory:");
+  const std::string from = " FROM litestream_ltx WHERE database = " + backup.quoted_url();
+  const char* const columns[] = {"database", "replica", "level",     "min_txid",
+                                 "max_txid", "size",    "created_at"};
+  db.exec("CREATE TABLE kept AS SELECT *" + from);
+  REQUIRE(db.integer("SELECT count(*)" + from) == 4);
+  for (const std::string column : columns) {
+    INFO(column);
+    REQUIRE(db.rows("SELECT " + column + from) == db.rows("SELECT " + column + " FROM kept"));
+    REQUIRE(db.rows("SELECT count(*)" + from + " AND " + column + " IS NOT NULL") ==
+            std::vector<std::string>{"4"});
+    REQUIRE(db.rows("SELECT level" + from + " ORDER BY " + column + ", max_txid") ==
+            db.rows("SELECT level FROM kept ORDER BY " + column + ", max_txid"));
+  }
+  REQUIRE(db.integer("SELECT count(*)" + from + " AND size > 0 AND created_at > '2000'") == 4);
+}
+
 TEST_CASE("surface: a join takes the database from the other side and lists nothing else") {
   // Known to this process, and impossible to list: whoever listed everything would fail.
   ReplicatedDatabase known("CREATE TABLE t(a)");
