@@ -7,6 +7,11 @@
 #include "ext/base/limits.h"
 
 namespace litestream {
+namespace {
+
+constexpr uint64_t kOffsetMask = (uint64_t{1} << 56) - 1;
+
+}  // namespace
 
 FramePool::FramePool(FileSystem& fs, std::string spill_path, size_t memory_bytes_max,
                      int writer_count)
@@ -15,53 +20,49 @@ FramePool::FramePool(FileSystem& fs, std::string spill_path, size_t memory_bytes
       chunk_count_max_(std::max<size_t>(
           1, memory_bytes_max / kCopyChunkBytes / static_cast<size_t>(writer_count))) {}
 
-// Room in the temporary file, which the first call makes.
-Result<uint64_t> FramePool::reserve(uint64_t size_bytes) {
+Result<FramePool::Spill*> FramePool::add_spill() {
   const std::lock_guard lock(mutex_);
-  if (spill_writer_ == nullptr) {
-    const std::string what = "temporary file for changed pages";
-    auto writer = DurableFile::create(fs_, spill_path_);
-    if (!writer.ok()) return writer.status().with_context(what);
-    auto reader = fs_.open_readable((*writer)->temporary_path());
-    if (!reader.ok()) return reader.status().with_context(what);
-    const Status removed = fs_.remove((*writer)->temporary_path());
-    if (!removed.ok()) return removed.with_context(what);
-    spill_writer_ = std::move(writer).value();
-    spill_reader_ = std::move(reader).value();
-  }
-  const uint64_t offset = spilled_bytes_;
-  spilled_bytes_ += size_bytes;
-  return offset;
-}
-
-Status FramePool::write_at(uint64_t offset_bytes, Bytes bytes) {
-  const std::lock_guard lock(mutex_);
-  return spill_writer_->write_at(offset_bytes, bytes);
+  const std::string what = "temporary file for changed pages";
+  auto spill = std::make_unique<Spill>();
+  auto writer = DurableFile::create(fs_, spill_path_);
+  if (!writer.ok()) return writer.status().with_context(what);
+  auto reader = fs_.open_readable((*writer)->temporary_path());
+  if (!reader.ok()) return reader.status().with_context(what);
+  const Status removed = fs_.remove((*writer)->temporary_path());
+  if (!removed.ok()) return removed.with_context(what);
+  spill->writer = std::move(writer).value();
+  spill->reader = std::move(reader).value();
+  spill->number = spills_.size();
+  spills_.push_back(std::move(spill));
+  return spills_.back().get();
 }
 
 // Everything in memory, sorted by page.
 Status FramePool::Writer::write_run() {
   const auto first = places_.begin() + static_cast<ptrdiff_t>(spilled_count_);
   std::sort(first, places_.end(), [](const Place& a, const Place& b) { return a.pgno < b.pgno; });
-  uint64_t run_bytes = 0;
-  for (auto place = first; place != places_.end(); ++place) run_bytes += place->size_bytes;
-  LS_ASSIGN_OR_RETURN(uint64_t offset, pool_.reserve(run_bytes));
+  if (spill_ == nullptr) {
+    LS_ASSIGN_OR_RETURN(spill_, pool_.add_spill());
+  }
   std::vector<uint8_t> buffer;
   buffer.reserve(kCopyChunkBytes);
+  const auto write = [&]() -> Status {
+    LS_RETURN_IF_ERROR(spill_->writer->write_at(spill_->size_bytes, buffer));
+    spill_->size_bytes += buffer.size();
+    buffer.clear();
+    return {};
+  };
   for (; spilled_count_ < places_.size(); ++spilled_count_) {
     Place& place = places_[spilled_count_];
-    if (buffer.size() + place.size_bytes > kCopyChunkBytes) {
-      LS_RETURN_IF_ERROR(pool_.write_at(offset, buffer));
-      offset += buffer.size();
-      buffer.clear();
-    }
+    if (buffer.size() + place.size_bytes > kCopyChunkBytes) LS_RETURN_IF_ERROR(write());
     const uint8_t* const frame = place.memory;
-    buffer.insert(buffer.end(), frame, frame + place.size_bytes);
     place.memory = nullptr;
-    place.offset_bytes = offset + buffer.size() - place.size_bytes;
+    place.file = spill_->number & 0xff;
+    place.offset_bytes = (spill_->size_bytes + buffer.size()) & kOffsetMask;
+    buffer.insert(buffer.end(), frame, frame + place.size_bytes);
   }
   used_bytes_ = 0;
-  return pool_.write_at(offset, buffer);
+  return write();
 }
 
 Status FramePool::Writer::add(Pgno pgno, Bytes frame) {
@@ -74,7 +75,8 @@ Status FramePool::Writer::add(Pgno pgno, Bytes frame) {
   }
   uint8_t* const to = chunks_[used_bytes_ / kCopyChunkBytes].get() + used_bytes_ % kCopyChunkBytes;
   std::memcpy(to, frame.data(), frame.size());
-  places_.push_back({to, 0, static_cast<uint32_t>(frame.size()), pgno});
+  places_.push_back(
+      {.memory = to, .size_bytes = static_cast<uint32_t>(frame.size()), .pgno = pgno});
   used_bytes_ += frame.size();
   return {};
 }
@@ -106,19 +108,22 @@ Status FramePool::read(Pgno first, Pgno last, Reader* reader, const Take& take) 
     }
     LS_RETURN_IF_ERROR(take(place->pgno, {place->memory, place->size_bytes}));
   }
-  std::sort(places.begin(), places.end(),
-            [](const Place& a, const Place& b) { return a.offset_bytes < b.offset_bytes; });
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return std::pair(uint64_t{a.file}, uint64_t{a.offset_bytes}) <
+           std::pair(uint64_t{b.file}, uint64_t{b.offset_bytes});
+  });
   for (size_t i = 0; i < places.size();) {
     const uint64_t offset = places[i].offset_bytes;
     uint64_t end_bytes = offset;
     size_t after = i;
     // Within one run the pages of a range stand side by side.
-    while (after < places.size() && places[after].offset_bytes == end_bytes &&
+    while (after < places.size() && places[after].file == places[i].file &&
+           places[after].offset_bytes == end_bytes &&
            end_bytes + places[after].size_bytes - offset <= kCopyChunkBytes) {
       end_bytes += places[after++].size_bytes;
     }
     reader->buffer_.resize(static_cast<size_t>(end_bytes - offset));
-    LS_RETURN_IF_ERROR(read_exactly(*spill_reader_, offset, reader->buffer_));
+    LS_RETURN_IF_ERROR(read_exactly(*spills_[places[i].file]->reader, offset, reader->buffer_));
     for (; i < after; ++i) {
       const size_t at = static_cast<size_t>(places[i].offset_bytes - offset);
       const Bytes frame = Bytes(reader->buffer_).subspan(at, places[i].size_bytes);

@@ -1,9 +1,10 @@
 // Keeps compressed pages of many files until their turn in page order comes: in memory up to a
-// limit, beyond that in a temporary file that has no name from its first byte on, so that nothing
-// is left behind however the process ends. Memory goes to the file in runs sorted by page, so that
-// a range of pages is read back with one read per run.
+// limit, beyond that in a temporary file per writer (the kernel takes one writer of a file at a
+// time). The files have no name from their first byte on, so that nothing is left behind however
+// the process ends. Memory goes to them in runs sorted by page, so that a range of pages is read
+// back with one read per run.
 //
-// Memory: the limit, one buffer of kCopyChunkBytes per writer and reader, and 16 bytes per page.
+// Memory: the limit, one buffer of kCopyChunkBytes per writer and reader, and 24 bytes per page.
 // Threading: a Writer and a Reader belong to one thread each; absorb() by several threads; read()
 // by several threads once nothing is added any more.
 #pragma once
@@ -26,8 +27,8 @@ namespace litestream {
 
 class FramePool {
  public:
-  // `fs` must outlive the pool. The temporary file is made beside `spill_path`. Each of
-  // `writer_count` writers gets its share of the memory.
+  // `fs` must outlive the pool. Temporary files are made beside `spill_path`. Each of
+  // `writer_count` writers, 256 at most, gets its share of the memory.
   FramePool(FileSystem& fs, std::string spill_path, size_t memory_bytes_max, int writer_count);
 
   class Writer;
@@ -43,14 +44,21 @@ class FramePool {
 
  private:
   struct Place {
-    const uint8_t* memory = nullptr;  // null: in the file
-    uint64_t offset_bytes = 0;        // there
+    const uint8_t* memory = nullptr;  // null: in a file
+    uint64_t file : 8 = 0;            // which
+    uint64_t offset_bytes : 56 = 0;   // there
     uint32_t size_bytes = 0;
     Pgno pgno = 0;
   };
   using Chunk = std::unique_ptr<uint8_t[]>;
-  Result<uint64_t> reserve(uint64_t size_bytes);
-  Status write_at(uint64_t offset_bytes, Bytes bytes);
+  struct Spill {
+    std::unique_ptr<DurableFile> writer;
+    std::unique_ptr<ReadableFile> reader;
+    size_t number = 0;
+    uint64_t size_bytes = 0;
+  };
+  // Makes one; valid as long as the pool.
+  Result<Spill*> add_spill();
 
   FileSystem& fs_;
   const std::string spill_path_;
@@ -58,9 +66,7 @@ class FramePool {
   std::mutex mutex_;
   std::vector<Chunk> chunks_;
   std::vector<Place> places_;
-  std::unique_ptr<DurableFile> spill_writer_;
-  std::unique_ptr<ReadableFile> spill_reader_;
-  uint64_t spilled_bytes_ = 0;
+  std::vector<std::unique_ptr<Spill>> spills_;
 };
 
 class FramePool::Writer {
@@ -74,6 +80,7 @@ class FramePool::Writer {
   friend class FramePool;
   Status write_run();
   FramePool& pool_;
+  Spill* spill_ = nullptr;
   std::vector<Chunk> chunks_;
   size_t used_bytes_ = 0;      // of memory, with what is left free at the ends of chunks
   std::vector<Place> places_;  // in the file first, then in memory

@@ -100,15 +100,21 @@ Status GatherWork::fetch(PlanFile* file, bool stands) {
 
 Status GatherWork::handle(const Ticket& ticket, Tools* tools) {
   std::vector<PlanFile> files;
+  files.reserve(ticket.end - ticket.begin);
+  MutableBytes room;
+  if (ticket.end - ticket.begin > 1)
+    room = tools->files.make_room(kTicketBytesMax + kTicketFilesMax);
   for (size_t i = ticket.end; i-- > ticket.begin;) {
     LS_RETURN_IF_ERROR(state_->check());
     PlanFile& file = files.emplace_back();
     file.index = i;
+    file.room = room;
     const Status status = fetch(&file, ticket.stands);
     if (!status.ok()) {
       fail(status, i);
       return status;
     }
+    room = room.subspan(std::min(room.size(), file.bytes.size() + 1));
   }
   LS_RETURN_IF_ERROR(decide_in_turn(ticket, &files));
   for (PlanFile& file : files) {

@@ -40,6 +40,7 @@ class GatherWork final : public GangWork {
     std::vector<uint8_t> page;
     std::vector<uint8_t> frame;
     std::vector<PageIndexEntry> batch;
+    RawBuffer files;  // of the ticket at hand: memory is not asked for anew for each file
     Checksum checksum = kChecksumFlag;
   };
   std::optional<Ticket> take_ticket();

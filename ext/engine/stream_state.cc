@@ -36,7 +36,9 @@ Status open_plan_file(LtxStore& store, const LtxFileInfo& info, bool on_demand, 
   }
   if (on_demand || info.size_bytes >= kCopyChunkBytes) return {};
   // One byte more, so that a file larger than its listing shows; it is read on demand after all.
-  const MutableBytes room = file->buffer.make_room(static_cast<size_t>(info.size_bytes) + 1);
+  const size_t wanted = static_cast<size_t>(info.size_bytes) + 1;
+  const MutableBytes room =
+      file->room.size() >= wanted ? file->room.first(wanted) : file->buffer.make_room(wanted);
   LS_ASSIGN_OR_RETURN(const size_t got, file->remote->read_at(0, room));
   if (got == room.size()) return {};
   if (got < info.size_bytes) {

@@ -58,8 +58,9 @@ class RawBuffer {
 struct PlanFile {
   size_t index = 0;  // in the plan
   std::unique_ptr<RandomReader> remote;
-  RawBuffer buffer;
-  Bytes bytes;                          // in buffer
+  MutableBytes room;                    // of the caller, used if it is large enough
+  RawBuffer buffer;                     // otherwise
+  Bytes bytes;                          // in one of them
   std::unique_ptr<BytesReader> memory;  // over bytes; null: on demand
   LtxContents contents;
   std::vector<bool> wins;  // per index entry
