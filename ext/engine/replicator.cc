@@ -1,5 +1,5 @@
 // The side of Replicator that other threads see, and the jobs on the worker pool. What the
-// replicator thread does stands in replicator_step.cc.
+// replicator thread does stands in replicator_step.cc and replicator_barrier.cc.
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -187,12 +187,13 @@ bool Replicator::checkpoint_from_hook(int64_t frame_count) noexcept {
     want_capture_at(frame_count);
     return true;
   }
+  const bool outruns =
+      frame_count >= threshold + kOutrunFactor * parts_.options.min_checkpoint_page_count;
+  // No barrier runs while the thread waits for the disk, so that the next commit pays instead.
+  if (!outruns && flushing_.load(std::memory_order_relaxed)) return true;
   // One commit pays for all, as with SQLite's own checkpoint, unless they outrun it.
   const bool is_paid = barrier_paid_.exchange(true);
-  if (is_paid &&
-      frame_count < threshold + kOutrunFactor * parts_.options.min_checkpoint_page_count) {
-    return true;
-  }
+  if (is_paid && !outruns) return true;
   try {
     const uint64_t serial = request(&Requests::barrier);
     const Status waited = wait_for(kHookWaitMs, nullptr, [&] {

@@ -42,6 +42,13 @@ constexpr int64_t next_backoff_ms(int64_t backoff_ms) {
   return std::min(kBackoffMaxMs, std::max(kBackoffFirstMs, backoff_ms * 2));
 }
 
+// After a signal: lets a burst of commits share a read.
+inline constexpr int64_t kCaptureDelayMs = 20;
+// A lone commit need not wait a whole sync-interval.
+inline constexpr int64_t kFirstFlushDelayMs = 50;
+// Without commits: idle.
+inline constexpr int64_t kParkDelayMs = 1000;
+
 // What a stop waits for jobs beyond its deadline, when they have been told to end.
 inline constexpr int64_t kJobEndMs = 500;
 
@@ -260,6 +267,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool everything_sent() const;
   void want_capture_at(int64_t frame_count) noexcept;
   void note_flow(int64_t now_ms);
+  void take_hint();
   void note_wal_length();
   bool put_off_flush(int64_t now_ms);
   int64_t next_due() const;
@@ -297,6 +305,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   std::atomic<int64_t> capture_threshold_{kNoThreshold};  // frames: the hook asks for a capture
   std::atomic<bool> capture_soon_{false};
   std::atomic<bool> barrier_paid_{false};  // a commit waits for the barrier
+  std::atomic<bool> flushing_{false};      // the thread writes an L0 file
   std::atomic<bool> cancel_jobs_{false};
   std::atomic<bool> leaving_{false};  // stopping or pausing: what can be done later is not begun
 

@@ -13,7 +13,6 @@
 namespace litestream {
 namespace {
 
-constexpr int64_t kCaptureDelayMs = 20;
 // Sent files stay in the spool for compaction to read while they are no more than this.
 constexpr uint64_t kSpoolForCompactionBytesMax = 256 << 20;
 // Another host holds the lease: it is watched, not asked all the time.

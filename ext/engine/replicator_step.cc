@@ -12,9 +12,6 @@
 namespace litestream {
 namespace {
 
-constexpr int64_t kCaptureDelayMs = 20;     // after a signal: lets a burst of commits share a read
-constexpr int64_t kFirstFlushDelayMs = 50;  // a lone commit need not wait a whole sync-interval
-constexpr int64_t kParkDelayMs = 1000;      // without commits: idle
 constexpr int64_t kOpenRetryMs = 1000;
 constexpr int64_t kLeaseRetryMs = 5000;
 constexpr int64_t kLeaveOutAfterMs = 60'000;
@@ -23,10 +20,6 @@ constexpr int64_t kFirstIoPatienceMs = 2000;
 // A file event comes before its commit is published; look again while that may take an fsync.
 constexpr int64_t kRecheckMs[] = {100, 300, 1000};
 constexpr uint64_t kPagesEveryFiles = 64;
-constexpr uint64_t kFlowCommitCount = 16;  // between two captures
-constexpr int64_t kFlushPutOffMs = 200;
-// Of min-checkpoint-page-count: the length at which a capture ahead of the barrier is worth it.
-constexpr int64_t kCaptureAheadParts = 4;
 
 bool is_disk_full(const Status& status) {
   return status.message().find(std::strerror(ENOSPC)) != std::string::npos ||
@@ -319,10 +312,7 @@ void Replicator::step_capture(int64_t now_ms) {
     }
     verify_hooks();
   }
-  if (dirty_.exchange(false, std::memory_order_acq_rel)) {
-    recheck_count_ = 0;
-    recheck_wanted_ = true;
-  }
+  take_hint();
   const int64_t begun_ms = parts_.clock->monotonic_ms();
   auto outcome = capture_->run();
   Status status = outcome.ok() ? Status() : outcome.status();
@@ -355,11 +345,22 @@ void Replicator::step_capture(int64_t now_ms) {
   if (!status.ok()) after_failed_capture(now_ms, status);
 }
 
+// While commits flow the flag stays up: the next capture is due anyway, so that no commit need wake
+// the thread.
+void Replicator::take_hint() {
+  const bool dirty = commits_flow_ ? dirty_.load(std::memory_order_acquire)
+                                   : dirty_.exchange(false, std::memory_order_acq_rel);
+  if (!dirty) return;
+  recheck_count_ = 0;
+  recheck_wanted_ = true;
+}
+
 void Replicator::after_failed_capture(int64_t now_ms, const Status& status) {
   if (status.code() == StatusCode::kPositionMismatch) {
     resync(status);
     return;
   }
+  commits_flow_ = false;
   error_backoff_ms_ = next_backoff_ms(error_backoff_ms_);
   capture_due_ms_ = now_ms + error_backoff_ms_;
   if (status.code() != StatusCode::kBusy) set_error(status);
@@ -418,6 +419,8 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
       return;
     }
   }
+  // The next barrier moves the mark; moving it now would only meet the locks of those who commit.
+  if (commits_flow_) return;
   const bool can_park = !parked_ && index_.backfill_count == index_.mx_frame;
   if (!capture_->may_advance() || (outcome.commit_count == 0 && !can_park)) return;
   const Status advanced = parts_.source->advance();
@@ -432,94 +435,6 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
     remember_idle_file();
     wal_since_ms_ = kNeverMs;
   }
-}
-
-// While commits flow the -wal is not watched: each of them would pay for the event. Looking at the
-// wal-index as often as the thread would have been woken finds those of other processes as well.
-void Replicator::note_flow(int64_t now_ms) {
-  const uint64_t hooked = hook_commit_count_.load(std::memory_order_relaxed);
-  const uint64_t fresh = hooked - std::exchange(hooked_at_capture_, hooked);
-  commits_flow_ = commits_flow_ ? fresh > 0 : fresh >= kFlowCommitCount;
-  if (commits_flow_) capture_due_ms_ = std::min(capture_due_ms_, now_ms + kCaptureDelayMs);
-}
-
-void Replicator::note_wal_length() {
-  const bool starts_over = index_.backfill_count == index_.mx_frame;
-  const int64_t ahead = parts_.options.min_checkpoint_page_count / kCaptureAheadParts;
-  capture_threshold_.store(
-      (starts_over ? 0 : int64_t{index_.mx_frame}) + std::max<int64_t>(ahead, 1),
-      std::memory_order_relaxed);
-}
-
-// A file takes some fsyncs, and no barrier runs meanwhile: while commits flow it is begun right
-// after one.
-bool Replicator::put_off_flush(int64_t now_ms) {
-  const int64_t unsettled = int64_t{index_.mx_frame} - int64_t{index_.backfill_count};
-  const bool barrier_near =
-      commits_flow_ && unsettled > parts_.options.min_checkpoint_page_count / kCaptureAheadParts;
-  if (barrier_near && flush_latest_ms_ == kNeverMs) flush_latest_ms_ = now_ms + kFlushPutOffMs;
-  if (!barrier_near || now_ms >= flush_latest_ms_) {
-    flush_latest_ms_ = kNeverMs;
-    return false;
-  }
-  flush_due_ms_ = now_ms + kCaptureDelayMs;
-  return true;
-}
-
-// `mode`: 0 PASSIVE, 1 TRUNCATE.
-void Replicator::count_checkpoint(size_t mode, bool ok, int64_t begun_ms) {
-  const int64_t took_ms = parts_.clock->monotonic_ms() - begun_ms;
-  const std::lock_guard lock(mutex_);
-  ++(ok ? counters_.checkpoint_count : counters_.checkpoint_error_count)[mode];
-  counters_.checkpoint_us[mode] += static_cast<uint64_t>(std::max<int64_t>(took_ms, 0)) * 1000;
-}
-
-void Replicator::step_barrier(int64_t now_ms) {
-  const uint64_t serial = pending(&Requests::barrier);
-  const int64_t page_count_min = parts_.options.min_checkpoint_page_count;
-  const bool long_wal = int64_t{index_.mx_frame} - int64_t{index_.backfill_count} >=
-                        2 * std::max(page_count_min, barrier_threshold_.load());
-  const bool old_wal =
-      wal_since_ms_ != kNeverMs && now_ms - wal_since_ms_ >= parts_.options.checkpoint_interval_ms;
-  const bool idle = now_ms >= park_due_ms_;
-  if (serial == 0 && !long_wal && !old_wal && !idle) return;
-  auto attempt = [&] {
-    return serial == 0 && idle && !old_wal ? park(*parts_.source, *capture_)
-                                           : run_barrier(*parts_.source, *capture_, page_count_min);
-  };
-  const Txid before = capture_->captured().txid;
-  const int64_t begun_ms = parts_.clock->monotonic_ms();
-  auto outcome = attempt();
-  if (outcome.ok() && *outcome == BarrierOutcome::kFileFirst && flush_now().ok()) {
-    outcome = attempt();
-  }
-  count_checkpoint(0, outcome.ok(), begun_ms);
-  if (capture_->captured().txid > before && flush_due_ms_ == kNeverMs) {
-    commit_time_ms_ = parts_.clock->wall_ms();
-    flush_due_ms_ = now_ms + std::min(kFirstFlushDelayMs, parts_.options.sync_interval_ms);
-  }
-  const bool done = outcome.ok() && *outcome == BarrierOutcome::kDone;
-  auto index = parts_.source->read_index();
-  if (index.ok()) index_ = *index;
-  // A reader in the way: not again before the WAL has grown by as much once more.
-  barrier_threshold_.store(done ? page_count_min : int64_t{index_.mx_frame} + page_count_min);
-  park_backoff_ms_ = done ? 0 : next_backoff_ms(park_backoff_ms_);
-  park_due_ms_ = done ? kNeverMs : now_ms + std::max(kParkDelayMs, park_backoff_ms_);
-  wal_since_ms_ = done ? kNeverMs : now_ms;
-  if (done) parked_ = true;
-  note_wal_length();
-  if (done && flush_latest_ms_ != kNeverMs) flush_due_ms_ = now_ms;
-  idle_file_.reset();
-  if (done) remember_idle_file();
-  if (done && serial == 0) count_unawaited();
-  if (done && parts_.options.truncate_page_n > 0 &&
-      index_.mx_frame > parts_.options.truncate_page_n) {
-    const int64_t truncate_ms = parts_.clock->monotonic_ms();
-    count_checkpoint(1, parts_.source->relief_truncate().ok(), truncate_ms);
-  }
-  if (serial != 0) complete(&Requests::barrier, serial, Status());
-  // Unavailable: the spool is full, which step_flush deals with.
-  if (!outcome.ok() && !outcome.status().retryable()) resync(outcome.status());
 }
 
 // ---------------------------------------------------------------- files
@@ -549,7 +464,9 @@ Status Replicator::flush_now() {
   if (spool_is_full()) return unavailable("the spool is full; the replica must catch up first");
   give_up_laggards();
   drop_useless_spool();
+  flushing_.store(true, std::memory_order_relaxed);
   auto file = capture_->flush(*parts_.spool, commit_time_ms_);
+  flushing_.store(false, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex_);
     counters_.disk_full = !file.ok() && is_disk_full(file.status());

@@ -195,4 +195,24 @@ TEST_CASE("VACUUM, shrinking and growing restore byte for byte at every point", 
   REQUIRE(file_bytes(restored) == database.final_bytes());
 }
 
+// While commits flow they wake nobody; the first one after the flow must do so again.
+TEST_CASE("commits after a flow of commits are found without the slow verifier") {
+  ReplicatedDatabase database("", R"({"sync-interval":"50ms","monitor-interval":"1h"})");
+  SqliteDb& db = database.main();
+  db.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, data BLOB)");
+  Prng random = Prng::announced("after the flow", 5);
+  uint64_t txid = number_of(database.sync());
+  for (int round = 0; round < 8; ++round) {
+    const uint64_t flow = random.between(100, 3000);
+    for (uint64_t i = 0; i < flow; ++i) db.exec("INSERT INTO t(data) VALUES(randomblob(50))");
+    // The thread looks again 20 ms after the last capture that saw commits, and once more.
+    std::this_thread::sleep_for(std::chrono::milliseconds(random.below(70)));
+    db.exec("INSERT INTO t(data) VALUES('alone')");
+    txid += flow + 1;
+    // Read from memory: nothing here asks for a capture.
+    wait_until(
+        [&] { return number_of(db.text("SELECT replica_txid FROM litestream_status")) == txid; });
+  }
+}
+
 }  // namespace litestream::test
