@@ -201,7 +201,8 @@ TEST_CASE("commits after a flow of commits are found without the slow verifier")
   SqliteDb& db = database.main();
   db.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, data BLOB)");
   Prng random = Prng::announced("after the flow", 5);
-  uint64_t txid = number_of(database.sync());
+  const uint64_t created = number_of(database.sync()) - 1;
+  uint64_t txid = created + 1;
   for (int round = 0; round < 8; ++round) {
     const uint64_t flow = random.between(100, 3000);
     for (uint64_t i = 0; i < flow; ++i) db.exec("INSERT INTO t(data) VALUES(randomblob(50))");
@@ -212,6 +213,7 @@ TEST_CASE("commits after a flow of commits are found without the slow verifier")
     // Read from memory: nothing here asks for a capture.
     wait_until(
         [&] { return number_of(db.text("SELECT replica_txid FROM litestream_status")) == txid; });
+    REQUIRE(static_cast<uint64_t>(db.integer("SELECT max(id) FROM t")) + created + 1 == txid);
   }
 }
 
