@@ -1,6 +1,7 @@
 // What replication costs the application: one-row commits with synchronous=NORMAL, on plain WAL and
 // with the extension replicating to a folder. Each run is a process of its own.
 //
+// A busy database is written to without a pause, an idle one every few milliseconds by each writer.
 // One writer has no busy timeout, so that a commit refused on our account is counted; four writers
 // have one, or they would refuse each other.
 #include <algorithm>
@@ -20,16 +21,23 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBusyTimeoutMs = 10'000;
+constexpr int kIdlePauseMs = 5;
+constexpr int kIdleRunsMax = 5;
+
+struct Load {
+  size_t writer_count;
+  int pause_ms;  // between two commits of a writer
+};
 
 struct Writer {
   std::vector<uint32_t> latencies_ns;
   uint64_t busy_count = 0;
 };
 
-void write_until(Clock::time_point end, const std::string& path, bool alone, Writer* writer) {
+void write_until(Clock::time_point end, const std::string& path, const Load& load, Writer* writer) {
   Host host(path);
   host.exec("PRAGMA synchronous=NORMAL");
-  if (!alone) sqlite3_busy_timeout(host.get(), kBusyTimeoutMs);
+  if (load.writer_count > 1) sqlite3_busy_timeout(host.get(), kBusyTimeoutMs);
   sqlite3_stmt* insert = nullptr;
   sqlite3_prepare_v2(host.get(), "INSERT INTO entry(body) VALUES (hex(randomblob(50)))", -1,
                      &insert, nullptr);
@@ -47,6 +55,9 @@ void write_until(Clock::time_point end, const std::string& path, bool alone, Wri
       writer->latencies_ns.push_back(static_cast<uint32_t>(std::min<int64_t>(ns, UINT32_MAX)));
     }
     begin = now;
+    if (load.pause_ms == 0) continue;
+    std::this_thread::sleep_for(std::chrono::milliseconds(load.pause_ms));
+    begin = Clock::now();
   }
   sqlite3_finalize(insert);
 }
@@ -77,7 +88,7 @@ std::vector<double> summary(const std::vector<Writer>& writers, double seconds) 
           0};
 }
 
-std::vector<double> run(bool replicated, size_t writer_count, double seconds) {
+std::vector<double> run(bool replicated, const Load& load, double seconds) {
   const Folder folder;
   const std::string path = folder / "app.db";
   const std::string replica = folder / "replica";
@@ -87,12 +98,12 @@ std::vector<double> run(bool replicated, size_t writer_count, double seconds) {
     host.load_extension();
     host.replicate_to(replica);
   }
-  std::vector<Writer> writers(writer_count);
+  std::vector<Writer> writers(load.writer_count);
   const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                       std::chrono::duration<double>(seconds));
   std::vector<std::thread> threads;
   for (Writer& writer : writers) {
-    threads.emplace_back(write_until, end, path, writer_count == 1, &writer);
+    threads.emplace_back(write_until, end, path, load, &writer);
   }
   for (std::thread& thread : threads) thread.join();
   std::vector<double> numbers = summary(writers, seconds);
@@ -105,13 +116,13 @@ std::vector<double> run(bool replicated, size_t writer_count, double seconds) {
   return numbers;
 }
 
-void measure(size_t writer_count, int runs, double seconds) {
+void measure(const Load& load, int runs, double seconds) {
   std::vector<std::vector<double>> plain(kNumberCount);
   std::vector<std::vector<double>> replicated(kNumberCount);
   for (int i = -1; i < runs; ++i) {
     for (const bool with_extension : {false, true}) {
       const double length = i < 0 ? 0.5 : seconds;
-      const auto numbers = in_child([&] { return run(with_extension, writer_count, length); });
+      const auto numbers = in_child([&] { return run(with_extension, load, length); });
       if (i < 0) continue;
       auto& kept = with_extension ? replicated : plain;
       for (size_t n = 0; n < kNumberCount; ++n) kept[n].push_back(numbers[n]);
@@ -122,11 +133,14 @@ void measure(size_t writer_count, int runs, double seconds) {
            median(replicated[number]),
            unit,
            median(plain[number]),
-           {{"writers", static_cast<double>(writer_count)}, {"runs", runs}, {"seconds", seconds}},
+           {{"writers", static_cast<double>(load.writer_count)},
+            {"pause_ms", load.pause_ms},
+            {"runs", runs},
+            {"seconds", seconds}},
            {},
            median_ratio(replicated[number], plain[number])});
   };
-  report("commit_throughput", kThroughput, "commits/s");
+  if (load.pause_ms == 0) report("commit_throughput", kThroughput, "commits/s");
   report("commit_p50", kP50, "ms");
   report("commit_p99", kP99, "ms");
   report("commit_p99.9", kP999, "ms");
@@ -137,8 +151,9 @@ void measure(size_t writer_count, int runs, double seconds) {
          busy_count,
          "commits refused",
          0,
-         {{"writers", static_cast<double>(writer_count)},
-          {"busy_timeout_ms", writer_count == 1 ? 0 : kBusyTimeoutMs},
+         {{"writers", static_cast<double>(load.writer_count)},
+          {"pause_ms", load.pause_ms},
+          {"busy_timeout_ms", load.writer_count == 1 ? 0 : kBusyTimeoutMs},
           {"drain_ms", median(replicated[kDrainMs])},
           {"files", median(replicated[kFiles])}},
          {}});
@@ -151,7 +166,9 @@ int main() {
   using namespace litestream::bench;
   const int runs = static_cast<int>(setting("LITESTREAM_BENCH_RUNS", 15));
   const double seconds = static_cast<double>(setting("LITESTREAM_BENCH_SECONDS", 2));
-  measure(1, runs, seconds);
-  measure(4, runs, seconds);
+  for (const size_t writer_count : {1, 4}) measure({writer_count, 0}, runs, seconds);
+  for (const size_t writer_count : {1, 4}) {
+    measure({writer_count, kIdlePauseMs}, std::min(runs, kIdleRunsMax), seconds);
+  }
   return 0;
 }

@@ -10,6 +10,7 @@
 #include "bench/bench_json.h"
 #include "bench/bench_support.h"
 #include "bench/replica_maker.h"
+#include "ext/engine/compactor.h"
 #include "ext/engine/restore.h"
 #include "ext/store/file_store.h"
 
@@ -21,6 +22,22 @@ void restore(FileStore& store, const std::string& output) {
   options.stream.parallelism = kParallelismDefault;
   (void)require(
       restore_database(store, posix_file_system(), RestoreTarget::newest(), output, options));
+}
+
+// Merges what is complete of one level into the next, as the default levels would.
+void compact(FileStore& store, int level, size_t files_per_group) {
+  const auto files = require(store.list(level));
+  LocalCopies local(nullptr);
+  Compactor compactor(store, local, false);
+  for (size_t i = 0; i + files_per_group <= files.size(); i += files_per_group) {
+    CompactionGroup group;
+    group.level = level + 1;
+    for (size_t n = i; n < i + files_per_group; ++n) {
+      group.files.push_back(files[n]);
+      group.size_bytes += files[n].size_bytes;
+    }
+    (void)require(compactor.merge(group, {}, nullptr));
+  }
 }
 
 void copy_and_sync(const std::string& from, const std::string& to) {
@@ -38,12 +55,12 @@ void copy_and_sync(const std::string& from, const std::string& to) {
 }
 
 void measure(const std::string& name, int64_t mebibytes,
-             const std::function<void(ReplicaMaker&)>& fill) {
+             const std::function<void(ReplicaMaker&, FileStore&)>& fill) {
   const Folder folder;
   FileStore store(posix_file_system(), folder / "replica");
   (void)in_child([&] {
     ReplicaMaker maker(store, static_cast<Pgno>(mebibytes * 1048576 / kPageSize));
-    fill(maker);
+    fill(maker, store);
     return std::vector<double>{};
   });
   ::sync();  // what is left to write must not slow down one of the two
@@ -78,25 +95,37 @@ void measure(const std::string& name, int64_t mebibytes,
 }  // namespace litestream::bench
 
 int main() {
+  using litestream::FileStore;
   using namespace litestream::bench;
   const int64_t mebibytes = setting("LITESTREAM_BENCH_RESTORE_MIB", 256);
   const int64_t only = setting("LITESTREAM_BENCH_RESTORE_CASE", 0);
   if (only == 0 || only == 1) {
-    measure("one snapshot", mebibytes, [](ReplicaMaker& maker) { maker.add_snapshot(); });
+    measure("one snapshot", mebibytes,
+            [](ReplicaMaker& maker, FileStore&) { maker.add_snapshot(); });
   }
   if (only == 0 || only == 2) {
-    measure("snapshot and 10000 L0", mebibytes, [](ReplicaMaker& maker) {
+    measure("snapshot and 10000 L0", mebibytes, [](ReplicaMaker& maker, FileStore&) {
       maker.add_snapshot();
       maker.add_files(0, 10'000, 8);
     });
   }
   if (only == 0 || only == 3) {
-    measure("snapshot and L3 to L0", mebibytes, [](ReplicaMaker& maker) {
+    measure("snapshot and L3 to L0", mebibytes, [](ReplicaMaker& maker, FileStore&) {
       maker.add_snapshot();
       maker.add_files(3, 20, 2000);
       maker.add_files(2, 20, 500);
       maker.add_files(1, 10, 100);
       maker.add_files(0, 30, 8);
+    });
+  }
+  if (only == 0 || only == 4) {
+    // A commit per second for 10 000 s: 30 s, 5 min and 1 h.
+    measure("snapshot, 10000 L0 and levels", mebibytes, [](ReplicaMaker& maker, FileStore& store) {
+      maker.add_snapshot();
+      maker.add_files(0, 10'000, 8);
+      compact(store, 0, 30);
+      compact(store, 1, 10);
+      compact(store, 2, 12);
     });
   }
   return 0;
