@@ -323,6 +323,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool recheck_wanted_ = false;  // a hint came whose commit was not found yet
   bool commits_flow_ = false;
   uint64_t hooked_at_capture_ = 0;
+  int64_t advanced_at_ms_ = 0;          // the mark
   int64_t flush_latest_ms_ = kNeverMs;  // a flush that waits for a barrier waits until then
   uint64_t captured_commit_count_ = 0;
   // Of the commits captured since the start, how many came without a hook; told so far.

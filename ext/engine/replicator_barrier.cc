@@ -99,6 +99,7 @@ void Replicator::step_barrier(int64_t now_ms) {
   park_due_ms_ = done ? kNeverMs : now_ms + std::max(kParkDelayMs, park_backoff_ms_);
   wal_since_ms_ = done ? kNeverMs : now_ms;
   if (done) parked_ = true;
+  if (done) advanced_at_ms_ = now_ms;
   note_wal_length();
   if (done && flush_latest_ms_ != kNeverMs) flush_due_ms_ = now_ms;
   idle_file_.reset();

@@ -12,6 +12,7 @@
 namespace litestream {
 namespace {
 
+constexpr int64_t kMarkRestsMs = 200;
 constexpr int64_t kOpenRetryMs = 1000;
 constexpr int64_t kLeaseRetryMs = 5000;
 constexpr int64_t kLeaveOutAfterMs = 60'000;
@@ -419,10 +420,12 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
       return;
     }
   }
-  // The next barrier moves the mark; moving it now would only meet the locks of those who commit.
-  if (commits_flow_) return;
+  // A barrier moves the mark soon; moving it now would only meet the locks of those who commit. Not
+  // for long, though: checkpoints of others get no further than the mark.
+  if (commits_flow_ && now_ms - advanced_at_ms_ < kMarkRestsMs) return;
   const bool can_park = !parked_ && index_.backfill_count == index_.mx_frame;
   if (!capture_->may_advance() || (outcome.commit_count == 0 && !can_park)) return;
+  advanced_at_ms_ = now_ms;
   const Status advanced = parts_.source->advance();
   if (!advanced.ok()) {
     // One mark is still held: nothing is lost, try again with the next capture.
