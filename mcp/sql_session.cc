@@ -212,7 +212,11 @@ Result<SqlRows> SqlSession::run(std::string_view name, const SqlParameters& para
   const StatementReset reset(companion);
   if (const int code = sqlite3_step(companion); code != SQLITE_ROW) return error(code);
   const Cancellation::Watch watch(cancellation, [this] { interrupt(); });
-  return run(name, parameters);
+  auto rows = run(name, parameters);
+  // An interrupt in the middle of preparing a statement comes out as some other error.
+  const bool is_hidden = !rows.ok() && rows.status().code() != StatusCode::kCancelled;
+  if (is_hidden && cancellation.is_cancelled()) return cancelled("interrupted");
+  return rows;
 }
 
 Result<SqlValue> SqlSession::run_scalar(std::string_view name, const SqlParameters& parameters) {
