@@ -317,7 +317,7 @@ TEST_CASE("I8: our tables while the store stands still") {
   db.exec("SELECT litestream_sync()");
   set_gate(GateCall::kLink, place.replica_path(), GateAction::kHold);
   insert_rows(db, 1);
-  wait_until([&] { return held_count() == 1; });
+  wait_until([&] { return held_count() >= 1; });
   // Nobody waits for it but who asks to: known databases are answered from memory.
   db.exec("BEGIN IMMEDIATE");
   insert_rows(db, 1);
@@ -347,9 +347,10 @@ TEST_CASE("I12: a commit that waits for a slow store returns when the store has 
     insert_rows(*connection, 1);
     returned = true;
   });
-  wait_until([&] { return held_count() == 1; });
+  // A level that falls due at this moment is held as well.
+  wait_until([&] { return held_count() >= 1; });
   // Committed, visible to others, and the statement has not come back.
-  REQUIRE(database.main().integer("SELECT count(*) FROM t") == 2);
+  wait_until([&] { return database.main().integer("SELECT count(*) FROM t") == 2; });
   REQUIRE_FALSE(returned);
   open_gates();
   writer.join();
