@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -10,6 +12,40 @@
 #include "ext/store/call_limits.h"
 
 namespace litestream {
+namespace {
+
+constexpr std::chrono::milliseconds kAskInterval{20};
+
+// How many helpers still work.
+class Helpers {
+ public:
+  void begin() {
+    const std::lock_guard lock(mutex_);
+    ++running_;
+  }
+  void end() {
+    const std::lock_guard lock(mutex_);
+    --running_;
+    changed_.notify_all();
+  }
+  // Asks for the caller's limits meanwhile: only its own thread may ask SQLite whether a statement
+  // is interrupted, and the helpers hear it from there.
+  void wait() {
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, kAskInterval, [this] { return running_ == 0; })) {
+      lock.unlock();
+      (void)CallLimits::check();
+      lock.lock();
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int running_ = 0;
+};
+
+}  // namespace
 
 Status for_each_in_parallel(size_t count, int thread_count,
                             const std::function<Status(size_t index)>& each) {
@@ -29,18 +65,27 @@ Status for_each_in_parallel(size_t count, int thread_count,
     }
   };
   const CallLimits* limits = CallLimits::current();
+  Helpers helpers;
   std::vector<std::thread> threads;
   const size_t helper_count = std::min<size_t>(count, static_cast<size_t>(thread_count));
   for (size_t i = 1; i < helper_count; ++i) {
     std::thread thread;
-    const bool started = start_thread(&thread, [&work, limits] {
-      const CallLimits same(limits);
-      work();
+    helpers.begin();
+    const bool started = start_thread(&thread, [&work, &helpers, limits] {
+      {
+        const CallLimits same(limits);
+        work();
+      }
+      helpers.end();
     });
-    if (!started) break;  // the others do its share
+    if (!started) {
+      helpers.end();
+      break;  // the others do its share
+    }
     threads.push_back(std::move(thread));
   }
   work();
+  helpers.wait();
   for (std::thread& thread : threads) thread.join();
   return first;
 }
