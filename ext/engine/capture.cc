@@ -15,14 +15,16 @@ Capture::Capture(SourceDatabase& source, const Position& start, PageSums sums,
       page_size_bytes_(source.page_size_bytes()),
       captured_(start),
       written_(start),
+      sealed_end_(start),
       sums_(std::move(sums)),
-      pending_(page_size_bytes_, pending_bytes_max),
+      pending_(std::make_unique<PendingPages>(page_size_bytes_, pending_bytes_max)),
+      pending_bytes_max_(pending_bytes_max),
       commit_min_(start.page_count),
       page_buffer_(page_size_bytes_),
-      encoder_(acceleration) {}
+      file_(std::make_shared<SealedFile>(page_size_bytes_, acceleration)) {}
 
 Status Capture::on_frame(uint32_t frame_no, uint32_t pgno, uint32_t commit, Bytes page) {
-  if (pgno != lock_page(page_size_bytes_)) pending_.put(pgno, frame_no, page);
+  if (pgno != lock_page(page_size_bytes_)) pending_->put(pgno, frame_no, page);
   if (commit != 0) {
     scan_commit_ = commit;
     scan_commit_min_ = std::min(scan_commit_min_, commit);
@@ -39,7 +41,7 @@ Result<WalPosition> Capture::start_of(const WalIndex& index, const WalHeader& he
     }
     return captured_.wal;
   }
-  if (pending_.needs_mark()) {
+  if (pending_->needs_mark()) {
     return position_mismatch("the WAL was reset although its frames were protected");
   }
   if (header.salts != index.salts) return busy("the WAL header is about to change");
@@ -127,7 +129,7 @@ Status Capture::scan(const WalIndex& index, Outcome* outcome) {
   LS_ASSIGN_OR_RETURN(const WalScanResult scanned,
                       scan_wal(source_.wal(), header, start, index, *this));
   LS_RETURN_IF_ERROR(fill_growth(index));
-  if (!has_pending() || start.frame == 0) range_frame_ = start.frame + 1;
+  if (!has_unsealed() || start.frame == 0) range_frame_ = start.frame + 1;
   captured_.txid.value += scanned.commit_count;
   captured_.wal_known = true;
   captured_.wal = scanned.end;
@@ -145,9 +147,9 @@ Status Capture::scan(const WalIndex& index, Outcome* outcome) {
 // reader at the mark sees.
 Status Capture::fill_growth(const WalIndex& index) {
   for (Pgno pgno = scan_commit_min_ + 1; pgno <= scan_commit_; ++pgno) {
-    if (pgno == lock_page(page_size_bytes_) || pending_.contains(pgno)) continue;
+    if (pgno == lock_page(page_size_bytes_) || pending_->contains(pgno)) continue;
     LS_RETURN_IF_ERROR(read_page_at_mark(index.mx_frame, pgno, page_buffer_));
-    pending_.put(pgno, PendingPages::kReadAtMark, page_buffer_);
+    pending_->put(pgno, PendingPages::kReadAtMark, page_buffer_);
   }
   return {};
 }
@@ -173,7 +175,7 @@ LtxHeader Capture::make_header(int64_t commit_time_ms) const {
   LtxHeader header;
   header.page_size = page_size_bytes_;
   header.commit = captured_.page_count;
-  header.min_txid = written_.txid.next();
+  header.min_txid = sealed_end_.txid.next();
   header.max_txid = captured_.txid;
   header.timestamp = commit_time_ms;
   // The range within the WAL generation it ends in.
@@ -202,8 +204,7 @@ Result<Bytes> Capture::page_bytes(const PendingPages::Page& page) {
   return Bytes(page_buffer_);
 }
 
-Result<std::vector<Capture::NewSum>> Capture::new_sums(
-    const std::vector<PendingPages::Page>& pages) {
+std::vector<Capture::NewSum> Capture::new_sums(const std::vector<PendingPages::Page>& pages) const {
   std::vector<NewSum> changes;
   changes.reserve(pages.size());
   for (const PendingPages::Page& page : pages) {
@@ -226,39 +227,88 @@ Checksum Capture::checksum_after(const std::vector<NewSum>& changes) const {
   return sum | (Checksum{1} << 63);
 }
 
-void Capture::apply(const std::vector<NewSum>& changes) {
-  sums_.resize(std::min(commit_min_, sums_.page_count()));
-  sums_.resize(captured_.page_count);
-  for (const NewSum& change : changes) sums_.set(change.pgno, change.sum);
-  sums_.set_txid(captured_.txid);
+// ---------------------------------------------------------------- files
+
+void Capture::prepare_file(int64_t commit_time_ms) {
+  SealedFile& file = *file_;
+  file.pages_ = pending_->sorted(captured_.page_count);
+  file.changes_ = new_sums(file.pages_);
+  file.header_ = make_header(commit_time_ms);
+  file.header_.chain = {true, sums_.database_checksum(), checksum_after(file.changes_)};
+  file.end_ = captured_;
+  file.commit_min_ = commit_min_;
+}
+
+void Capture::apply(const SealedFile& file) {
+  sums_.resize(std::min(file.commit_min_, sums_.page_count()));
+  sums_.resize(file.end_.page_count);
+  for (const NewSum& change : file.changes_) sums_.set(change.pgno, change.sum);
+  sums_.set_txid(file.end_.txid);
+  written_ = file.end_;
+}
+
+size_t Capture::sealed_bytes() const { return is_sealed_ ? file_->store_->bytes_in_memory() : 0; }
+
+// All that was captured is in a file, or on its way there.
+void Capture::begin_next() {
+  pending_ = std::make_unique<PendingPages>(page_size_bytes_, pending_bytes_max_ - sealed_bytes());
+  sealed_end_ = captured_;
+  commit_min_ = captured_.page_count;
+  range_frame_ = captured_.wal.frame + 1;
 }
 
 Result<LtxFileInfo> Capture::flush(LtxStore& spool, int64_t commit_time_ms) {
   if (torn_) return busy("capture is incomplete");
-  const std::vector<PendingPages::Page> pages = pending_.sorted(captured_.page_count);
-  LS_ASSIGN_OR_RETURN(const auto changes, new_sums(pages));
-  LtxHeader header = make_header(commit_time_ms);
-  header.chain = {true, sums_.database_checksum(), checksum_after(changes)};
-  LtxFileInfo info{0, header.min_txid, header.max_txid, 0, commit_time_ms};
+  if (is_sealed_) return busy("the file before it is not written yet");
+  prepare_file(commit_time_ms);
+  LS_ASSIGN_OR_RETURN(
+      const LtxFileInfo info,
+      file_->write(spool, [this](const PendingPages::Page& page) { return page_bytes(page); }));
+  apply(*file_);
+  begin_next();
+  return info;
+}
+
+Status Capture::seal(int64_t commit_time_ms) {
+  if (torn_) return busy("capture is incomplete");
+  if (is_sealed_) return busy("the file before it is not written yet");
+  if (pending_->needs_mark()) return busy("captured pages depend on the mark");
+  prepare_file(commit_time_ms);
+  file_->store_ = std::move(pending_);
+  is_sealed_ = true;
+  begin_next();
+  return {};
+}
+
+void Capture::adopt_sealed() {
+  apply(*file_);
+  is_sealed_ = false;
+  file_->store_.reset();
+  pending_->set_bytes_max(pending_bytes_max_);
+}
+
+Result<LtxFileInfo> SealedFile::write(LtxStore& spool) {
+  return write(spool, [this](const PendingPages::Page& page) -> Result<Bytes> {
+    return Bytes(page.bytes, page_size_bytes_);
+  });
+}
+
+Result<LtxFileInfo> SealedFile::write(LtxStore& spool, const PageBytes& page_bytes) {
+  LtxFileInfo info{0, header_.min_txid, header_.max_txid, 0, header_.timestamp};
   LS_ASSIGN_OR_RETURN(auto writer, spool.create(info));
-  LS_RETURN_IF_ERROR(encoder_.begin(header, *writer));
-  for (const PendingPages::Page& page : pages) {
+  LS_RETURN_IF_ERROR(encoder_.begin(header_, *writer));
+  for (const PendingPages::Page& page : pages_) {
     LS_ASSIGN_OR_RETURN(const Bytes bytes, page_bytes(page));
     LS_RETURN_IF_ERROR(encoder_.add_page(page.pgno, bytes));
   }
   LS_RETURN_IF_ERROR(encoder_.finish());
   const Status committed = writer->commit();
   if (!committed.ok()) {
-    // It may have got its name all the same, and the next try holds more transactions.
+    // It may have got its name all the same, and the next try may hold more transactions.
     (void)spool.remove(std::span(&info, 1), nullptr).ok();
     return committed;
   }
   info.size_bytes = encoder_.size_bytes();
-  apply(changes);
-  pending_.clear();
-  written_ = captured_;
-  commit_min_ = captured_.page_count;
-  range_frame_ = captured_.wal.frame + 1;
   return info;
 }
 

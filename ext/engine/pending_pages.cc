@@ -17,6 +17,10 @@ PendingPages::PendingPages(uint32_t page_size_bytes, size_t bytes_max)
       slots_per_block_(std::max<uint32_t>(1, kBlockBytes / page_size_bytes)),
       slot_count_max_(static_cast<uint32_t>(bytes_max / page_size_bytes)) {}
 
+void PendingPages::set_bytes_max(size_t bytes_max) {
+  slot_count_max_ = static_cast<uint32_t>(bytes_max / page_size_bytes_);
+}
+
 uint8_t* PendingPages::slot_bytes(uint32_t slot) const {
   return blocks_[slot / slots_per_block_].get() +
          size_t{slot % slots_per_block_} * page_size_bytes_;
@@ -62,14 +66,6 @@ std::vector<PendingPages::Page> PendingPages::sorted(uint32_t commit) const {
   std::sort(pages.begin(), pages.end(),
             [](const Page& a, const Page& b) { return a.pgno < b.pgno; });
   return pages;
-}
-
-void PendingPages::clear() {
-  entries_.clear();
-  slot_count_used_ = 0;
-  frame_count_ = 0;
-  // One block stays for the next second; a burst gives its memory back.
-  if (blocks_.size() > 1) blocks_.resize(1);
 }
 
 }  // namespace litestream

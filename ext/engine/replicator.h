@@ -2,9 +2,10 @@
 // WAL be reset, and let go. All of it happens in step(), in bounded pieces; hooks, file events and
 // callers only leave flags and wait.
 //
-// Threading: step() and what it calls run on the replicator thread; uploads, the start-up
-// comparison and snapshots run as jobs on the pool, one of a kind at a time; everything under "any
-// thread" is thread-safe. Jobs keep the object alive.
+// Threading: step() and what it calls run on the replicator thread; L0 files that nobody waits for
+// are compressed and written, uploads, the start-up comparison and snapshots run as jobs on the
+// pool, one of a kind at a time; everything under "any thread" is thread-safe. Jobs keep the object
+// alive.
 // Errors are sticky in status().last_error until the next success of the same thing.
 #pragma once
 
@@ -179,6 +180,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   using Phase = ReplicatorStatus::Phase;
   // The database, its -wal and its -shm, by device and inode; 0: no such file.
   using OpenFiles = std::array<std::pair<uint64_t, uint64_t>, 3>;
+  struct FileJob;
   struct Requests {  // serial numbers: wanted > done means pending
     uint64_t capture = 0, sync = 0, snapshot = 0, barrier = 0, durable = 0;
   };
@@ -190,6 +192,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void set_standby(bool is_elsewhere);
   void step_running(int64_t now_ms);
   void step_capture(int64_t now_ms);
+  std::pair<uint64_t, uint64_t> wanted_writes();
   void after_failed_capture(int64_t now_ms, const Status& status);
   void after_capture(int64_t now_ms, const Capture::Outcome& outcome);
   void step_flush(int64_t now_ms);
@@ -249,6 +252,17 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void remember_idle_file();
   OpenFiles find_open_files() const;
   Status flush_now();
+  Status begin_file(int64_t now_ms);
+  void begin_large_file(int64_t now_ms);
+  bool may_begin_file() const;
+  Status settle_file();
+  void adopt_file(int64_t now_ms);
+  bool take_back_file();
+  void leave_file();
+  Status after_file(const Result<LtxFileInfo>& file, bool was_sealed);
+  void after_failed_flush(int64_t now_ms, const Status& why);
+  int64_t flush_due() const;
+  void run_file_job(FileJob& job);
   void drop_useless_spool();
   Status begin_snapshot(ReplicaFeed& feed, BigJobGate::Pass pass);
   void save_local(bool with_pages);
@@ -305,7 +319,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   std::atomic<int64_t> capture_threshold_{kNoThreshold};  // frames: the hook asks for a capture
   std::atomic<bool> capture_soon_{false};
   std::atomic<bool> barrier_paid_{false};  // a commit waits for the barrier
-  std::atomic<bool> flushing_{false};      // the thread writes an L0 file
+  std::atomic<bool> flushing_{false};      // an L0 file is written
   std::atomic<bool> cancel_jobs_{false};
   std::atomic<bool> leaving_{false};  // stopping or pausing: what can be done later is not begun
 
@@ -313,6 +327,8 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool source_open_ = false;
   std::unique_ptr<FileLock> owner_lock_;
   std::unique_ptr<Capture> capture_;
+  std::shared_ptr<FileJob> file_;  // sealed and handed to the pool
+  bool snapshot_waits_ = false;    // for the end of a file: the next one is written at once
   int64_t open_retry_ms_ = 0, open_backoff_ms_ = 0, first_try_ms_ = kNeverMs;
   int64_t opening_since_ms_ = kNeverMs;  // the first start since it last ran
   int64_t capture_due_ms_ = kNeverMs, verify_due_ms_ = 0, flush_due_ms_ = kNeverMs;

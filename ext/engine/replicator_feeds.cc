@@ -312,6 +312,7 @@ void Replicator::finish_snapshot_request() {
 void Replicator::step_snapshots(int64_t now_ms) {
   for (const auto& feed : feeds_) adopt_snapshot(*feed, now_ms);
   if (capture_ == nullptr) return;
+  snapshot_waits_ = false;
   finish_snapshot_request();
   for (const auto& feed : feeds_) {
     bool due;
@@ -349,6 +350,8 @@ void Replicator::step_snapshots(int64_t now_ms) {
 // A reader of its own takes a mark; capture reaches exactly that mark, so its TXID is known; the
 // job then reads at the mark while capture goes on.
 Status Replicator::begin_snapshot(ReplicaFeed& feed, BigJobGate::Pass pass) {
+  snapshot_waits_ = !take_back_file();
+  if (capture_ == nullptr || snapshot_waits_) return busy("an L0 file is being written");
   const int64_t now_ms = parts_.clock->monotonic_ms();
   const int64_t marked_at_ms = parts_.clock->wall_ms();
   LS_ASSIGN_OR_RETURN(auto reader, parts_.source->open_reader());

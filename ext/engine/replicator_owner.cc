@@ -139,6 +139,7 @@ Status Replicator::forget_and_reopen() {
       return busy("a job of this database runs; try again");
     }
   }
+  if (!take_back_file()) return busy("an L0 file is being written; try again");
   close_source(false);
   (void)parts_.fs->remove(state_path_).ok();
   (void)parts_.fs->remove(pages_path_).ok();

@@ -1,8 +1,6 @@
 // What the replicator thread does for one database. Every function here runs on that thread; the
 // mutex is held only to read flags and to publish, never across I/O.
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "ext/base/durable_file.h"
 #include "ext/base/limits.h"
@@ -20,13 +18,6 @@ constexpr int64_t kFirstStartPatienceMs = 10'000;
 constexpr int64_t kFirstIoPatienceMs = 2000;
 // A file event comes before its commit is published; look again while that may take an fsync.
 constexpr int64_t kRecheckMs[] = {100, 300, 1000};
-constexpr uint64_t kPagesEveryFiles = 64;
-
-bool is_disk_full(const Status& status) {
-  return status.message().find(std::strerror(ENOSPC)) != std::string::npos ||
-         status.message().find(std::strerror(EDQUOT)) != std::string::npos;
-}
-
 }  // namespace
 
 // All databases of a process verify in the same wake-up.
@@ -45,6 +36,11 @@ int64_t Replicator::step() {
     const std::lock_guard lock(mutex_);
     stopping = stop_wanted_;
     starting = start_running_;
+  }
+  if (capture_ != nullptr) {
+    adopt_file(now_ms);
+  } else if (!take_back_file()) {
+    return kNeverMs;  // nobody may look at the spool before its end, which wakes us
   }
   if (pause_wanted_now()) {
     step_pause();
@@ -70,6 +66,7 @@ int64_t Replicator::next_due() const {
   const std::lock_guard lock(mutex_);
   if (status_.phase == Phase::kStopped || status_.phase == Phase::kFailed) return kNeverMs;
   if (stop_wanted_) {
+    if (flush_due() == kNeverMs && file_ != nullptr) return kNeverMs;  // its end wakes us
     const int64_t now_ms = parts_.clock->monotonic_ms();
     if (now_ms >= stop_deadline_ms_) return stop_deadline_ms_ + kJobEndMs;
     int64_t due = std::min(stop_deadline_ms_, stop_retry_ms_);
@@ -83,7 +80,7 @@ int64_t Replicator::next_due() const {
   if (start_running_) return kNeverMs;
   if (capture_ == nullptr) return std::min(open_retry_ms_, tell_due_ms_);
   int64_t due =
-      std::min({tell_due_ms_, capture_due_ms_, verify_due_ms_, flush_due_ms_, park_due_ms_});
+      std::min({tell_due_ms_, capture_due_ms_, verify_due_ms_, flush_due(), park_due_ms_});
   for (const auto& feed : feeds_) {
     const bool lacks_something = !feed->joined || !feed->has(written_txid_) ||
                                  feed->uploaded < written_txid_ || feed->snapshot_wanted;
@@ -280,6 +277,22 @@ void Replicator::step_running(int64_t now_ms) {
   if (capture_ != nullptr) step_feeds(now_ms);
 }
 
+// The serials of requests whose commits are to be written now. While a file is written or uploaded,
+// those who wait gather for the next one; the end of either wakes this thread.
+std::pair<uint64_t, uint64_t> Replicator::wanted_writes() {
+  const uint64_t sync_serial = pending(&Requests::sync);
+  uint64_t durable_serial = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool uploading = std::any_of(feeds_.begin(), feeds_.end(),
+                                       [](const auto& feed) { return feed->upload_running; });
+    if (!uploading && wanted_.durable > done_.durable) durable_serial = wanted_.durable;
+  }
+  const bool any = sync_serial != 0 || durable_serial != 0;
+  if (any && !take_back_file()) return {};
+  return {sync_serial, durable_serial};
+}
+
 void Replicator::step_capture(int64_t now_ms) {
   // The flag stays up until the capture: commits that come before it need not wake the thread.
   if (capture_soon_.exchange(false, std::memory_order_acq_rel)) {
@@ -288,15 +301,8 @@ void Replicator::step_capture(int64_t now_ms) {
     capture_due_ms_ = std::min(capture_due_ms_, now_ms + kCaptureDelayMs);
   }
   const uint64_t capture_serial = pending(&Requests::capture);
-  const uint64_t sync_serial = pending(&Requests::sync);
-  uint64_t durable_serial = 0;
-  {
-    // While an upload runs, commits that wait gather for the next file.
-    const std::lock_guard lock(mutex_);
-    const bool uploading = std::any_of(feeds_.begin(), feeds_.end(),
-                                       [](const auto& feed) { return feed->upload_running; });
-    if (!uploading && wanted_.durable > done_.durable) durable_serial = wanted_.durable;
-  }
+  const auto [sync_serial, durable_serial] = wanted_writes();
+  if (capture_ == nullptr) return;
   const bool write = sync_serial != 0 || durable_serial != 0;
   const bool asked = capture_serial != 0 || write;
   const bool moved = files_moved_.exchange(false, std::memory_order_acq_rel);
@@ -322,6 +328,7 @@ void Replicator::step_capture(int64_t now_ms) {
     error_backoff_ms_ = 0;
     after_capture(now_ms, *outcome);
     if (write && capture_ != nullptr) status = flush_now();
+    if (!write && capture_ != nullptr) begin_large_file(now_ms);
   }
   count_sync(outcome, status, begun_ms);
   if (capture_ == nullptr) return;
@@ -411,10 +418,9 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
   }
   note_flow(now_ms);
   note_wal_length();
-  if (capture_->pending_needs_mark() ||
-      static_cast<int64_t>(capture_->pending_bytes()) > parts_.options.pending_bytes_max * 3 / 4) {
+  if (capture_->pending_needs_mark()) {
     const Status flushed = flush_now();
-    if (!flushed.ok()) {
+    if (!flushed.ok() && file_ == nullptr) {
       // Memory is used up and the spool takes nothing: the WAL must not grow for ever.
       let_wal_go(flushed);
       return;
@@ -438,79 +444,6 @@ void Replicator::after_capture(int64_t now_ms, const Capture::Outcome& outcome) 
     remember_idle_file();
     wal_since_ms_ = kNeverMs;
   }
-}
-
-// ---------------------------------------------------------------- files
-
-void Replicator::step_flush(int64_t now_ms) {
-  if (!capture_->has_pending()) {
-    flush_due_ms_ = kNeverMs;
-    return;
-  }
-  // What a snapshot captured and could not write has no time yet.
-  if (flush_due_ms_ == kNeverMs) flush_due_ms_ = now_ms;
-  if (now_ms < flush_due_ms_ || put_off_flush(now_ms)) return;
-  const Status flushed = flush_now();
-  if (flushed.ok()) return;
-  if (spool_is_full()) {
-    let_wal_go(flushed);
-    return;
-  }
-  set_error(flushed);
-  error_backoff_ms_ = next_backoff_ms(error_backoff_ms_);
-  flush_due_ms_ = now_ms + error_backoff_ms_;
-  if (flushed.code() == StatusCode::kPositionMismatch) resync(flushed);
-}
-
-Status Replicator::flush_now() {
-  if (!capture_->has_pending()) return {};
-  if (spool_is_full()) return unavailable("the spool is full; the replica must catch up first");
-  give_up_laggards();
-  drop_useless_spool();
-  flushing_.store(true, std::memory_order_relaxed);
-  auto file = capture_->flush(*parts_.spool, commit_time_ms_);
-  flushing_.store(false, std::memory_order_relaxed);
-  {
-    const std::lock_guard lock(mutex_);
-    counters_.disk_full = !file.ok() && is_disk_full(file.status());
-  }
-  if (!file.ok()) return file.status().with_context("write L0 file");
-  clear_error();
-  written_txid_ = capture_->written().txid;
-  last_flush_ms_ = parts_.clock->monotonic_ms();
-  flush_due_ms_ = kNeverMs;
-  ++files_since_pages_;
-  bytes_since_pages_ += file->size_bytes;
-  {
-    const std::lock_guard lock(mutex_);
-    spool_bytes_ += file->size_bytes;
-    for (const auto& feed : feeds_) {
-      feed->unsent_bytes += file->size_bytes;
-      if (feed->oldest_unsent_at_ms == 0) feed->oldest_unsent_at_ms = file->created_at_ms;
-    }
-  }
-  const uint64_t pages_bytes = uint64_t{capture_->sums().page_count()} * 8;
-  save_local(files_since_pages_ >= kPagesEveryFiles && bytes_since_pages_ >= pages_bytes);
-  return {};
-}
-
-void Replicator::save_local(bool with_pages) {
-  if (with_pages) {
-    const Status saved = capture_->sums().save(*parts_.fs, pages_path_);
-    if (saved.ok()) {
-      pages_txid_ = capture_->sums().txid();
-      files_since_pages_ = bytes_since_pages_ = 0;
-    } else {
-      set_error(saved.with_context("page checksums"));
-    }
-  }
-  LocalState state;
-  state.position = capture_->written();
-  state.page_size_bytes = capture_->sums().page_size_bytes();
-  state.database_checksum = capture_->sums().database_checksum();
-  state.replica_url = replica_urls(start_replicas());
-  const Status saved = save_state(*parts_.fs, state_path_, state);
-  if (!saved.ok()) set_error(saved.with_context("state"));
 }
 
 }  // namespace litestream

@@ -90,6 +90,7 @@ void Replicator::fail(const Status& why) {
   close_source(false);
   answer_all(why);
   unlock_replicas();
+  leave_file();
   owner_lock_.reset();
   const std::lock_guard lock(mutex_);
   fatal_ = true;
@@ -101,6 +102,7 @@ void Replicator::fail(const Status& why) {
 void Replicator::close_source(bool captured_all) {
   owns_.store(false, std::memory_order_release);
   capture_.reset();
+  (void)take_back_file();
   if (source_open_) parts_.source->close(captured_all);
   source_open_ = false;
   parked_ = false;
@@ -162,6 +164,7 @@ bool Replicator::everything_sent() const {
 }
 
 void Replicator::step_stop(int64_t now_ms) {
+  if (!take_back_file()) return;  // nobody else may have the spool before its end, which wakes us
   int64_t deadline;
   bool busy_jobs;
   {
@@ -216,6 +219,7 @@ bool Replicator::pause_wanted_now() const {
 // For fork(): no connection, no job that reads. What was captured and not written yet is written;
 // where that fails, the next start finds it in the WAL or by comparing.
 void Replicator::step_pause() {
+  if (!take_back_file()) return;  // the job wakes us
   bool reading;
   {
     const std::lock_guard lock(mutex_);
