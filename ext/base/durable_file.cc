@@ -59,6 +59,12 @@ void DurableFile::start_writeback(uint64_t offset_bytes, uint64_t size_bytes) {
   file_->start_writeback(offset_bytes, size_bytes);
 }
 
+bool DurableFile::enable_direct_writes() { return file_->enable_direct_writes(); }
+
+Status DurableFile::write_direct(uint64_t offset_bytes, Bytes bytes) {
+  return file_->write_direct(offset_bytes, bytes);
+}
+
 Status DurableFile::sync() { return file_->sync(); }
 
 Status DurableFile::commit(Publish publish, Sync sync, int64_t mtime_ms) {

@@ -35,6 +35,8 @@ class DurableFile final : public ByteSink {
   Status truncate(uint64_t size_bytes);
   Status allocate(uint64_t size_bytes);
   void start_writeback(uint64_t offset_bytes, uint64_t size_bytes);
+  bool enable_direct_writes();
+  Status write_direct(uint64_t offset_bytes, Bytes bytes);
   // Content durable under the temporary name; for checks between writing and publishing.
   Status sync();
   // Publishes. `mtime_ms` 0 leaves the time alone. Nothing may be called after it.

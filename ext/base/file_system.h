@@ -58,6 +58,14 @@ class WritableFile : public ByteSink {
   // Lets the disk begin with these bytes, so that a later sync() finds less to do. A hint; may be
   // called by several threads at once, and while another one writes.
   virtual void start_writeback(uint64_t /*offset_bytes*/, uint64_t /*size_bytes*/) {}
+  // Opens a way past the page cache. False where the file system has none.
+  virtual bool enable_direct_writes() { return false; }
+  // write_at() within what was allocated, past the page cache if that is enabled and offset,
+  // address and length are multiples of kDirectAlignBytes (aligned_buffer.h). May be called by
+  // several threads at once, and while another one writes other bytes.
+  virtual Status write_direct(uint64_t offset_bytes, Bytes bytes) {
+    return write_at(offset_bytes, bytes);
+  }
   virtual Status set_mtime_ms(int64_t wall_ms) = 0;
   virtual Status sync() = 0;   // durable content (fdatasync or better)
   virtual Status close() = 0;  // idempotent; the destructor closes and ignores errors

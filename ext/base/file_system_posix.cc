@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <optional>
 
+#include "ext/base/aligned_buffer.h"
 #include "ext/base/file_system.h"
 #include "ext/base/limits.h"
 
@@ -71,6 +73,18 @@ class PosixReadableFile final : public ReadableFile {
   const std::string path_;
 };
 
+// What is left of both after an error was not written.
+bool write_all(int fd, uint64_t* offset_bytes, Bytes* bytes) {
+  while (!bytes->empty()) {
+    const ssize_t n = ::pwrite(fd, bytes->data(), bytes->size(), static_cast<off_t>(*offset_bytes));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    *offset_bytes += static_cast<uint64_t>(n);
+    *bytes = bytes->subspan(static_cast<size_t>(n));
+  }
+  return true;
+}
+
 class PosixWritableFile final : public WritableFile {
  public:
   PosixWritableFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
@@ -79,16 +93,28 @@ class PosixWritableFile final : public WritableFile {
     return {};
   }
   Status write_at(uint64_t offset_bytes, Bytes bytes) override {
-    size_t done = 0;
-    while (done < bytes.size()) {
-      const ssize_t n = ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done,
-                                 static_cast<off_t>(offset_bytes + done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return errno_status(errno, "write " + path_);
-      done += static_cast<size_t>(n);
+    const uint64_t end_bytes = offset_bytes + bytes.size();
+    if (!write_all(fd_.get(), &offset_bytes, &bytes)) {
+      return errno_status(errno, "write " + path_);
     }
-    size_bytes_ = std::max(size_bytes_, offset_bytes + bytes.size());
+    size_bytes_ = std::max(size_bytes_, end_bytes);
     return {};
+  }
+  bool enable_direct_writes() override {
+    const std::string self = "/proc/self/fd/" + std::to_string(fd_.get());
+    auto fd = open_descriptor(self, O_WRONLY | O_DIRECT);
+    if (fd.ok()) direct_.emplace(std::move(*fd));
+    return direct_.has_value();
+  }
+  Status write_direct(uint64_t offset_bytes, Bytes bytes) override {
+    const uint64_t bits = offset_bytes | bytes.size() | reinterpret_cast<uintptr_t>(bytes.data());
+    const bool fits = direct_ && bits % kDirectAlignBytes == 0;
+    if (fits && !write_all(direct_->get(), &offset_bytes, &bytes) && errno != EINVAL) {
+      return errno_status(errno, "write " + path_);
+    }
+    // EINVAL: the device wants it aligned in another way.
+    if (write_all(fd_.get(), &offset_bytes, &bytes)) return {};
+    return errno_status(errno, "write " + path_);
   }
   Status truncate(uint64_t size_bytes) override {
     if (::ftruncate(fd_.get(), static_cast<off_t>(size_bytes)) != 0) {
@@ -127,6 +153,7 @@ class PosixWritableFile final : public WritableFile {
     return {};
   }
   Status close() override {
+    direct_.reset();
     const int fd = fd_.release();
     if (fd >= 0 && ::close(fd) != 0) return errno_status(errno, "close " + path_);
     return {};
@@ -134,6 +161,7 @@ class PosixWritableFile final : public WritableFile {
 
  private:
   Descriptor fd_;
+  std::optional<Descriptor> direct_;  // the same file, past the page cache
   const std::string path_;
   uint64_t size_bytes_ = 0;
 };

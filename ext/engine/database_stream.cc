@@ -84,7 +84,7 @@ class DatabaseStream {
   DatabaseStream& operator=(const DatabaseStream&) = delete;
 
   void keep_frames_aside(FileSystem& fs, const std::string& spill_path) {
-    const int open_elsewhere = 2 * workers_ + 2;  // what is at hand, the oldest file, output
+    const int open_elsewhere = 2 * workers_ + 3;  // what is at hand, the oldest file, output twice
     if (state_->store.type() == "file") {
       state_->standing_count_max =
           static_cast<size_t>(std::max(0, static_cast<int>(kFilesOpenMax) - open_elsewhere));

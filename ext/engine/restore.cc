@@ -98,9 +98,10 @@ Status Restore::replan(const StreamFailure& failure, const Status& first) {
 }
 
 Result<std::unique_ptr<RestoreOutput>> Restore::write_output(const std::string& path) {
+  const uint64_t direct_from_bytes = options_.check ? UINT64_MAX : options_.direct_from_bytes;
   Status first;
   for (int attempt = 0; attempt < kPlansMax; ++attempt) {
-    LS_ASSIGN_OR_RETURN(auto output, RestoreOutput::create(fs_, path));
+    LS_ASSIGN_OR_RETURN(auto output, RestoreOutput::create(fs_, path, direct_from_bytes));
     output->set_editor(options_.edit_page_one);
     StreamFailure failure;
     const auto streamed =

@@ -42,6 +42,8 @@ struct RestoreOptions {
   StreamOptions stream;
   // How long, all in all, a file is waited for that the store lists but does not hand out yet.
   int64_t store_lag_ms = 0;
+  // Larger databases are written past the page cache, unless `check` is going to read them.
+  uint64_t direct_from_bytes = uint64_t{512} << 20;
   Sleeper* sleeper = &system_sleeper();
 };
 

@@ -91,10 +91,12 @@ Status publish_output(FileSystem& fs, RestoreOutput& file, const std::string& pa
 }
 
 Result<std::unique_ptr<RestoreOutput>> RestoreOutput::create(FileSystem& fs,
-                                                             const std::string& path) {
+                                                             const std::string& path,
+                                                             uint64_t direct_from_bytes) {
   LS_ASSIGN_OR_RETURN(auto file, DurableFile::create(fs, path));
   LS_ASSIGN_OR_RETURN(auto lock, fs.lock_exclusive(file->temporary_path()));
-  return std::unique_ptr<RestoreOutput>(new RestoreOutput(std::move(file), std::move(lock)));
+  return std::unique_ptr<RestoreOutput>(
+      new RestoreOutput(std::move(file), std::move(lock), direct_from_bytes));
 }
 
 Status RestoreOutput::begin(const DatabaseShape& shape) {
@@ -103,7 +105,9 @@ Status RestoreOutput::begin(const DatabaseShape& shape) {
   size_bytes_ = size;
   missing_bytes_.assign(static_cast<size_t>(size / kSegmentBytes), kSegmentBytes);
   if (size % kSegmentBytes != 0) missing_bytes_.push_back(size % kSegmentBytes);
-  return file_->allocate(size);
+  LS_RETURN_IF_ERROR(file_->allocate(size));
+  is_direct_ = size >= direct_from_bytes_ && file_->enable_direct_writes();
+  return {};
 }
 
 void RestoreOutput::note_written(uint64_t offset_bytes, uint64_t size_bytes) {
@@ -116,20 +120,28 @@ void RestoreOutput::note_written(uint64_t offset_bytes, uint64_t size_bytes) {
   file_->start_writeback(segment * kSegmentBytes, kSegmentBytes);
 }
 
-Status RestoreOutput::write_block(Pgno first, Bytes pages) {
-  const uint64_t offset = uint64_t{first - 1} * shape_.page_size;
+Status RestoreOutput::write_through_cache(uint64_t offset_bytes, Bytes pages) {
   {
     // The kernel takes one writer of a file at a time; so does a WritableFile.
     const std::lock_guard lock(writing_);
-    LS_RETURN_IF_ERROR(file_->write_at(offset, pages));
-    if (first == 1 && editor_) {
-      std::vector<uint8_t> page(pages.begin(), pages.begin() + shape_.page_size);
-      editor_(page);
-      LS_RETURN_IF_ERROR(file_->write_at(0, page));
-    }
+    LS_RETURN_IF_ERROR(file_->write_at(offset_bytes, pages));
   }
-  note_written(offset, pages.size());
+  note_written(offset_bytes, pages.size());
   return {};
+}
+
+Status RestoreOutput::edit_page_one(Bytes first_block) {
+  std::vector<uint8_t> page(first_block.begin(), first_block.begin() + shape_.page_size);
+  editor_(page);
+  const std::lock_guard lock(writing_);
+  return file_->write_at(0, page);
+}
+
+Status RestoreOutput::write_block(Pgno first, Bytes pages) {
+  const uint64_t offset = uint64_t{first - 1} * shape_.page_size;
+  LS_RETURN_IF_ERROR(is_direct_ ? file_->write_direct(offset, pages)
+                                : write_through_cache(offset, pages));
+  return first == 1 && editor_ ? edit_page_one(pages) : Status();
 }
 
 Status RestoreOutput::write_at(uint64_t offset_bytes, Bytes bytes) {

@@ -2,7 +2,9 @@
 // process lives, filled in large blocks and written back to the disk as it grows.
 //
 // The final name appears with publish(), complete and durable, and not before. Left-overs of killed
-// restores to the same name are removed by remove_left_overs().
+// restores to the same name are removed by remove_left_overs(). A large database goes past the page
+// cache where the file system can do that: as fast as the disk, and what the host's applications
+// had in the cache stays there.
 // Threading: write_block() by several threads; all else by one.
 #pragma once
 
@@ -42,8 +44,9 @@ Status publish_output(FileSystem& fs, RestoreOutput& file, const std::string& pa
 
 class RestoreOutput final : public BlockSink {
  public:
-  // `fs` must outlive the object.
-  static Result<std::unique_ptr<RestoreOutput>> create(FileSystem& fs, const std::string& path);
+  // `fs` must outlive the object. Databases of `direct_from_bytes` and more go past the page cache.
+  static Result<std::unique_ptr<RestoreOutput>> create(FileSystem& fs, const std::string& path,
+                                                       uint64_t direct_from_bytes);
 
   // Reserves the space where the file system can. Io: there is none.
   Status begin(const DatabaseShape& shape) override;
@@ -62,12 +65,17 @@ class RestoreOutput final : public BlockSink {
   uint64_t size_bytes() const { return size_bytes_; }
 
  private:
-  RestoreOutput(std::unique_ptr<DurableFile> file, std::unique_ptr<FileLock> lock)
-      : lock_(std::move(lock)), file_(std::move(file)) {}
+  RestoreOutput(std::unique_ptr<DurableFile> file, std::unique_ptr<FileLock> lock,
+                uint64_t direct_from_bytes)
+      : lock_(std::move(lock)), file_(std::move(file)), direct_from_bytes_(direct_from_bytes) {}
+  Status write_through_cache(uint64_t offset_bytes, Bytes pages);
+  Status edit_page_one(Bytes first_block);
   void note_written(uint64_t offset_bytes, uint64_t size_bytes);
 
   const std::unique_ptr<FileLock> lock_;
   const std::unique_ptr<DurableFile> file_;
+  const uint64_t direct_from_bytes_;
+  bool is_direct_ = false;
   DatabaseShape shape_;
   std::function<void(MutableBytes page)> editor_;
   uint64_t size_bytes_ = 0;

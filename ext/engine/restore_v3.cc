@@ -251,7 +251,7 @@ Status V3Restore::write_wals() {
 Result<V3RestoreResult> V3Restore::run(const V3Target& target, const std::string& output) {
   LS_ASSIGN_OR_RETURN(path_, prepare_output(fs_, output, options_.overwrite));
   LS_ASSIGN_OR_RETURN(plan_, plan_restore_v3(store_, target));
-  LS_ASSIGN_OR_RETURN(output_, RestoreOutput::create(fs_, path_));
+  LS_ASSIGN_OR_RETURN(output_, RestoreOutput::create(fs_, path_, UINT64_MAX));
   LS_RETURN_IF_ERROR(write_snapshot());
   LS_RETURN_IF_ERROR(write_wals());
   LS_RETURN_IF_ERROR(output_->truncate(size_bytes_));

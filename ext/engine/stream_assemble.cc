@@ -42,7 +42,7 @@ Result<RandomReader*> AssembleWork::reader_of_worker() {
 }
 
 MutableBytes AssembleWork::page_of(Block* block, Pgno pgno) const {
-  return MutableBytes(block->pages).subspan(size_t{pgno - block->first} * page_size_, page_size_);
+  return block->pages.bytes().subspan(size_t{pgno - block->first} * page_size_, page_size_);
 }
 
 void AssembleWork::choose_entries(Source* source, Pgno last, std::vector<PageIndexEntry>* entries) {
@@ -181,7 +181,8 @@ Status AssembleWork::run_blocks(Tools* tools) {
     if (!has_block) return {};
     LS_RETURN_IF_ERROR(fill(base_reader, &block, tools));
     if (state_->output.takes_blocks()) {
-      LS_RETURN_IF_ERROR(state_->from_sink(state_->output.write_block(block.first, block.pages)));
+      LS_RETURN_IF_ERROR(
+          state_->from_sink(state_->output.write_block(block.first, block.pages.bytes())));
     }
     state_->done_bytes += block.base_bytes;
   }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "ext/base/aligned_buffer.h"
 #include "ext/engine/stream_state.h"
 #include "ext/engine/worker_gang.h"
 #include "ext/ltx/decoder.h"
@@ -35,8 +36,8 @@ class AssembleWork final : public GangWork {
     Pgno first = 0, last = 0;
     std::vector<std::vector<PageIndexEntry>> entries;  // per source, to be read
     std::vector<Pgno> decoded;                         // of the oldest file, in `pages` already
-    std::vector<uint8_t> pages;
-    uint64_t base_bytes = 0;  // of the oldest file
+    AlignedBuffer pages;                               // for an output that writes directly
+    uint64_t base_bytes = 0;                           // of the oldest file
   };
   struct Tools {
     PageDecompressor decompressor;

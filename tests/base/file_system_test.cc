@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ext/base/aligned_buffer.h"
 #include "tests/support/temp_dir.h"
 
 namespace litestream {
@@ -37,6 +38,33 @@ TEST_CASE("writes land at their offsets and appends at the end") {
   REQUIRE((*file)->close().ok());
   CHECK((*file)->close().ok());
   CHECK(read_all(dir.file("a")) == "Abz");
+}
+
+TEST_CASE("direct writes land where they should, aligned or not") {
+  const test::TempDir dir;
+  FileSystem& fs = posix_file_system();
+  auto file = fs.create_new(dir.file("f"));
+  REQUIRE(file.ok());
+  constexpr size_t kSize = 3 * kDirectAlignBytes;
+  REQUIRE((*file)->allocate(kSize + 100).ok());
+  (void)(*file)->enable_direct_writes();  // where there is no such way, the bytes are the same
+  AlignedBuffer buffer;
+  buffer.resize(kSize);
+  std::fill(buffer.bytes().begin(), buffer.bytes().end(), uint8_t{'a'});
+  REQUIRE((*file)->write_direct(0, buffer.bytes()).ok());
+  std::fill(buffer.bytes().begin(), buffer.bytes().end(), uint8_t{'b'});
+  const Bytes page = buffer.bytes();
+  REQUIRE((*file)->write_direct(kDirectAlignBytes, page.first(kDirectAlignBytes)).ok());
+  REQUIRE((*file)->write_direct(kSize, page.first(100)).ok());       // a tail
+  REQUIRE((*file)->write_direct(7, page.first(10)).ok());            // anywhere
+  REQUIRE((*file)->write_direct(4096, page.subspan(1, 4096)).ok());  // from anywhere
+  REQUIRE((*file)->write_at(1, page.first(1)).ok());                 // and beside it
+  REQUIRE((*file)->sync().ok());
+  REQUIRE((*file)->close().ok());
+  std::string expected(kSize, 'a');
+  expected.replace(4096, 4096, 4096, 'b').replace(7, 10, 10, 'b').replace(1, 1, 1, 'b');
+  expected += std::string(100, 'b');
+  CHECK(read_all(dir.file("f")) == expected);
 }
 
 TEST_CASE("create_new and link_new never touch what exists") {

@@ -41,12 +41,7 @@ TEST_CASE("C1: a database that crosses the lock page restores byte for byte") {
     INFO(txid);
     const std::string restored = database.restore("out.db", txid);
     REQUIRE(std::filesystem::file_size(restored) == static_cast<uint64_t>(pages() * kPageSize));
-    wait_until([&] {
-      const std::string answer = db.text("PRAGMA wal_checkpoint(PASSIVE)");
-      const size_t second = answer.rfind('|');
-      const size_t first = answer.find('|');
-      return answer.substr(first + 1, second - first - 1) == answer.substr(second + 1);
-    });
+    wait_until([&] { return checkpoint_completely(db); });
     REQUIRE(std::system(("cmp '" + restored + "' '" + database.path() + "'").c_str()) == 0);
     std::filesystem::remove(restored);
   };

@@ -161,12 +161,7 @@ TEST_CASE("VACUUM, shrinking and growing restore byte for byte at every point", 
     const std::string txid = database.sync();
     // With the WAL fully checkpointed the file itself is the reference. A child copies it: closing
     // a descriptor of it in this process would drop SQLite's locks.
-    wait_until([&] {
-      const std::string frames = db.text("PRAGMA wal_checkpoint(PASSIVE)");
-      const size_t first = frames.find('|');
-      const size_t second = frames.find('|', first + 1);
-      return frames.substr(first + 1, second - first - 1) == frames.substr(second + 1);
-    });
+    wait_until([&] { return checkpoint_completely(db); });
     const std::string copy = database.file("copy" + txid);
     REQUIRE(std::system(("cp '" + database.path() + "' '" + copy + "'").c_str()) == 0);
     copies.emplace_back(txid, file_bytes(copy));
