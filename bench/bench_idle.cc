@@ -18,6 +18,7 @@ namespace litestream::bench {
 namespace {
 
 constexpr int kSettleSecondsMax = 60;
+constexpr int kQuietSeconds = 3;
 constexpr int kLevelCount = 3;  // of the defaults
 
 struct Activity {
@@ -54,12 +55,15 @@ std::map<std::string, std::string> files_below(const std::string& folder) {
   return files;
 }
 
-// Until a second passes in which nothing wakes: parked, uploaded, nothing left to look at.
+// Until some seconds pass in which nothing wakes: parked, uploaded, nothing left to look at. One is
+// not enough: that is how long an idle database waits before it parks its mark.
 void settle() {
+  int quiet_seconds = 0;
   for (int second = 0; second < kSettleSecondsMax; ++second) {
     const double before = activity_of_threads().wakeups;
     std::this_thread::sleep_for(std::chrono::seconds(1));
-    if (activity_of_threads().wakeups <= before + 1) return;
+    quiet_seconds = activity_of_threads().wakeups <= before + 1 ? quiet_seconds + 1 : 0;
+    if (quiet_seconds == kQuietSeconds) return;
   }
   give_up("it does not become idle");
 }
