@@ -263,6 +263,8 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void after_failed_flush(int64_t now_ms, const Status& why);
   int64_t flush_due() const;
   void run_file_job(FileJob& job);
+  Result<LtxFileInfo> write_sealed(SealedFile& file);
+  void note_spooled(const LtxFileInfo& file);
   void drop_useless_spool();
   Status begin_snapshot(ReplicaFeed& feed, BigJobGate::Pass pass);
   void save_local(bool with_pages);

@@ -37,9 +37,26 @@ struct Replicator::FileJob {
   std::unique_ptr<FileLock> owner_lock;
 };
 
+Result<LtxFileInfo> Replicator::write_sealed(SealedFile& file) {
+  auto written = file.write(*parts_.spool);
+  if (written.ok()) note_spooled(*written);
+  return written;
+}
+
+// By whoever wrote the file, at once: uploads that find it count it, too.
+void Replicator::note_spooled(const LtxFileInfo& file) {
+  const std::lock_guard lock(mutex_);
+  spool_bytes_ += file.size_bytes;
+  for (const auto& feed : feeds_) {
+    if (feed->uploaded >= file.max_txid) continue;
+    feed->unsent_bytes += file.size_bytes;
+    if (feed->oldest_unsent_at_ms == 0) feed->oldest_unsent_at_ms = file.created_at_ms;
+  }
+}
+
 void Replicator::run_file_job(FileJob& job) {
   if (job.claimed.exchange(true)) return;
-  job.result = without_exceptions([&] { return job.file->write(*parts_.spool); });
+  job.result = without_exceptions([&] { return write_sealed(*job.file); });
   job.done.store(true, std::memory_order_release);
   parts_.wake();
 }
@@ -65,7 +82,7 @@ Status Replicator::begin_file(int64_t now_ms) {
 Status Replicator::settle_file() {
   if (file_ == nullptr) return {};
   if (!file_->claimed.exchange(true)) {
-    file_->result = file_->file->write(*parts_.spool);
+    file_->result = write_sealed(*file_->file);
   } else if (!file_->done.load(std::memory_order_acquire)) {
     return busy("an L0 file is being written");
   }
@@ -164,11 +181,13 @@ Status Replicator::flush_now() {
   drop_useless_spool();
   flushing_.store(true, std::memory_order_relaxed);
   if (const auto failed_before = capture_->sealed(); failed_before != nullptr) {
-    LS_RETURN_IF_ERROR(after_file(failed_before->write(*parts_.spool), true));
+    LS_RETURN_IF_ERROR(after_file(write_sealed(*failed_before), true));
     if (!capture_->has_unsealed()) return {};
     flushing_.store(true, std::memory_order_relaxed);
   }
-  return after_file(capture_->flush(*parts_.spool, commit_time_ms_), false);
+  auto file = capture_->flush(*parts_.spool, commit_time_ms_);
+  if (file.ok()) note_spooled(*file);
+  return after_file(file, false);
 }
 
 Status Replicator::after_file(const Result<LtxFileInfo>& file, bool was_sealed) {
@@ -185,14 +204,6 @@ Status Replicator::after_file(const Result<LtxFileInfo>& file, bool was_sealed) 
   if (!capture_->has_pending()) flush_due_ms_ = kNeverMs;
   ++files_since_pages_;
   bytes_since_pages_ += file->size_bytes;
-  {
-    const std::lock_guard lock(mutex_);
-    spool_bytes_ += file->size_bytes;
-    for (const auto& feed : feeds_) {
-      feed->unsent_bytes += file->size_bytes;
-      if (feed->oldest_unsent_at_ms == 0) feed->oldest_unsent_at_ms = file->created_at_ms;
-    }
-  }
   const uint64_t pages_bytes = uint64_t{capture_->sums().page_count()} * 8;
   save_local(files_since_pages_ >= kPagesEveryFiles && bytes_since_pages_ >= pages_bytes);
   return {};
