@@ -151,6 +151,34 @@ TEST_CASE("spool: who stops keeps the local folder until the file is there") {
   other.exec("SELECT litestream_stop()");
 }
 
+TEST_CASE("spool: a capture that is given up waits for the file it began") {
+  const OpenGatesAtEnd at_end;
+  Place place;
+  auto db = std::make_unique<SqliteDb>(place.path());
+  db->exec(Place::create_sql());
+  db->exec(place.start_sql(R"({"sync-interval":"20ms","linger":"1h"})"));
+  insert_rows(*db, 1);
+  db->exec("SELECT litestream_sync()");
+  set_gate(GateCall::kLink, place.spool_path(), GateAction::kHold);
+  insert_rows(*db, 1);
+  wait_until([] { return held_count() >= 1; });
+  insert_rows(*db, 3);
+  // The same bytes under the same name, but another file: resynchronise.
+  copy_file(place.path(), place.file("copy"));
+  fs::rename(place.file("copy"), place.path());
+  wait_until([&] { return contains(status_of(*db, place.path(), "last_error"), "was replaced"); });
+  REQUIRE(status_of(*db, place.path(), "status") != "ok");
+  db = std::make_unique<SqliteDb>(place.path());
+  insert_rows(*db, 2);
+  REQUIRE(held_count() == 1);
+  open_gates();
+  db->exec("SELECT litestream_sync()");
+  place.require_points_whole(7);
+  db->exec("SELECT litestream_stop()");
+  db.reset();
+  place.require_restore_equals_source();
+}
+
 TEST_CASE("spool: uploads that stand still take no file its thread") {
   constexpr int kDatabases = 8;  // more than the pool has threads
   const OpenGatesAtEnd at_end;
