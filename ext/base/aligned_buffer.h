@@ -1,5 +1,5 @@
 // Bytes at an address that suits direct writes (WritableFile::write_direct). Not initialised.
-// Threading: a value; moves, does not copy.
+// Neither copied nor moved. Threading: thread-compatible.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,6 @@ class AlignedBuffer {
     size_bytes_ = size_bytes;
   }
   MutableBytes bytes() { return {data_, size_bytes_}; }
-  Bytes bytes() const { return {data_, size_bytes_}; }
 
  private:
   static constexpr std::align_val_t kAlign{kDirectAlignBytes};

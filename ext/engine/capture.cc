@@ -265,6 +265,7 @@ Result<LtxFileInfo> Capture::flush(LtxStore& spool, int64_t commit_time_ms) {
       const LtxFileInfo info,
       file_->write(spool, [this](const PendingPages::Page& page) { return page_bytes(page); }));
   apply(*file_);
+  file_->clear();
   begin_next();
   return info;
 }
@@ -283,8 +284,14 @@ Status Capture::seal(int64_t commit_time_ms) {
 void Capture::adopt_sealed() {
   apply(*file_);
   is_sealed_ = false;
-  file_->store_.reset();
+  file_->clear();
   pending_->set_bytes_max(pending_bytes_max_);
+}
+
+void SealedFile::clear() {
+  pages_ = {};
+  changes_ = {};
+  store_.reset();
 }
 
 Result<LtxFileInfo> SealedFile::write(LtxStore& spool) {

@@ -41,8 +41,6 @@ class SealedFile {
   // Durable when it returns. After an error nothing is left in `spool` and it can be tried again,
   // on another thread, too, but not on two at once.
   Result<LtxFileInfo> write(LtxStore& spool);
-  const Position& end() const { return end_; }
-  const LtxHeader& header() const { return header_; }
 
  private:
   friend class Capture;
@@ -52,6 +50,8 @@ class SealedFile {
   };
   using PageBytes = std::function<Result<Bytes>(const PendingPages::Page& page)>;
   Result<LtxFileInfo> write(LtxStore& spool, const PageBytes& page_bytes);
+  // Memory of a burst is given back; only the encoder stays.
+  void clear();
 
   const uint32_t page_size_bytes_;
   std::unique_ptr<PendingPages> store_;  // of the bytes; null when nothing is sealed
