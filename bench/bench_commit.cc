@@ -166,9 +166,11 @@ int main() {
   using namespace litestream::bench;
   const int runs = static_cast<int>(setting("LITESTREAM_BENCH_RUNS", 15));
   const double seconds = static_cast<double>(setting("LITESTREAM_BENCH_SECONDS", 2));
-  for (const size_t writer_count : {1, 4}) measure({writer_count, 0}, runs, seconds);
-  for (const size_t writer_count : {1, 4}) {
-    measure({writer_count, kIdlePauseMs}, std::min(runs, kIdleRunsMax), seconds);
+  constexpr Load kCases[] = {{1, 0}, {4, 0}, {1, kIdlePauseMs}, {4, kIdlePauseMs}};
+  const int64_t only = setting("LITESTREAM_BENCH_COMMIT_CASE", 0);
+  for (const Load& load : kCases) {
+    if (only > 0 && &load != kCases + only - 1) continue;
+    measure(load, load.pause_ms == 0 ? runs : std::min(runs, kIdleRunsMax), seconds);
   }
   return 0;
 }

@@ -112,6 +112,10 @@ class FileSystem {
 // The real one; immortal.
 FileSystem& posix_file_system();
 
+// Asks the kernel to begin writing a file's changed pages to the disk, without waiting. A hint:
+// what is not there, or on a file system that cannot, is left alone.
+void start_file_writeback(const std::string& path) noexcept;
+
 // Reads a whole small file; InvalidArgument if it is larger than `size_bytes_max`.
 Result<std::string> read_small_file(FileSystem& fs, const std::string& path, size_t size_bytes_max);
 

@@ -351,6 +351,11 @@ FileSystem& posix_file_system() {
   return *fs;
 }
 
+void start_file_writeback(const std::string& path) noexcept {
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() >= 0) (void)::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 Result<std::vector<FileEntry>> FileSystem::list_files(
     const std::string& path, const std::function<bool(const std::string& name)>& wanted,
     FileDetails) {

@@ -56,11 +56,13 @@ Result<BarrierOutcome> park(SourceDatabase& source, Capture& capture) {
   return BarrierOutcome::kWriterInWay;
 }
 
-Result<BarrierOutcome> run_barrier(SourceDatabase& source, Capture& capture,
-                                   int64_t page_count_min) {
+Result<BarrierOutcome> run_barrier(SourceDatabase& source, Capture& capture, int64_t page_count_min,
+                                   int64_t lock_from_count) {
+  source.start_wal_writeback();  // the disk works while the last frames are captured
   LS_ASSIGN_OR_RETURN(const BarrierOutcome first, park(source, capture));
   if (first != BarrierOutcome::kWriterInWay) return first;
   LS_ASSIGN_OR_RETURN(const WalIndex index, source.read_index());
+  if (index.mx_frame < lock_from_count) return BarrierOutcome::kWriterInWay;
   LS_ASSIGN_OR_RETURN(const bool locked,
                       source.relief_lock_writes(lock_wait_us(index.mx_frame, page_count_min)));
   if (!locked) return BarrierOutcome::kWriterInWay;

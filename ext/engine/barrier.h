@@ -17,10 +17,12 @@ enum class BarrierOutcome {
   kFileFirst,    // captured pages depend on the mark: write the L0 file, then try again
 };
 
-// `page_count_min`: the WAL length the caller finds worth a barrier; the time writers may be kept
-// out grows with how far beyond it the WAL is.
-Result<BarrierOutcome> run_barrier(SourceDatabase& source, Capture& capture,
-                                   int64_t page_count_min);
+// `page_count_min`: the WAL length the caller finds worth a barrier; the time this waits for a
+// pause between two writers grows with how far beyond it the WAL is. `lock_from_count`: with fewer
+// frames in the WAL writers that go on are left alone (kWriterInWay): what they wrote is in the
+// database file then but for the last frames, and one barrier in which they wait does for several.
+Result<BarrierOutcome> run_barrier(SourceDatabase& source, Capture& capture, int64_t page_count_min,
+                                   int64_t lock_from_count);
 
 // For an idle database: one PASSIVE checkpoint and an advance, never the write lock.
 Result<BarrierOutcome> park(SourceDatabase& source, Capture& capture);

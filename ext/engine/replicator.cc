@@ -190,7 +190,10 @@ bool Replicator::checkpoint_from_hook(int64_t frame_count) noexcept {
   const bool outruns =
       frame_count >= threshold + kOutrunFactor * parts_.options.min_checkpoint_page_count;
   // No barrier runs while the thread waits for the disk, so that the next commit pays instead.
-  if (!outruns && flushing_.load(std::memory_order_relaxed)) return true;
+  if (!outruns && flushing_.load(std::memory_order_relaxed)) {
+    barrier_put_off_.store(true, std::memory_order_relaxed);
+    return true;
+  }
   // One commit pays for all, as with SQLite's own checkpoint, unless they outrun it.
   const bool is_paid = barrier_paid_.exchange(true);
   if (is_paid && !outruns) return true;

@@ -320,8 +320,9 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   std::atomic<int64_t> barrier_threshold_{0};             // frames; 0: not running
   std::atomic<int64_t> capture_threshold_{kNoThreshold};  // frames: the hook asks for a capture
   std::atomic<bool> capture_soon_{false};
-  std::atomic<bool> barrier_paid_{false};  // a commit waits for the barrier
-  std::atomic<bool> flushing_{false};      // an L0 file is written
+  std::atomic<bool> barrier_paid_{false};     // a commit waits for the barrier
+  std::atomic<bool> flushing_{false};         // an L0 file is written
+  std::atomic<bool> barrier_put_off_{false};  // for that reason, by a hook
   std::atomic<bool> cancel_jobs_{false};
   std::atomic<bool> leaving_{false};  // stopping or pausing: what can be done later is not begun
 
@@ -341,6 +342,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   bool recheck_wanted_ = false;  // a hint came whose commit was not found yet
   bool commits_flow_ = false;
   uint64_t hooked_at_capture_ = 0;
+  int64_t hooks_pay_until_ms_ = 0;      // for the barriers that are due
   int64_t advanced_at_ms_ = 0;          // the mark
   int64_t flush_latest_ms_ = kNeverMs;  // a flush that waits for a barrier waits until then
   uint64_t captured_commit_count_ = 0;

@@ -10,9 +10,14 @@ namespace {
 constexpr uint64_t kFlowCommitCount = 16;  // between two captures
 constexpr int64_t kFlushPutOffMs = 200;
 // Of min-checkpoint-page-count: fewer frames are no reason for a capture ahead of the barrier...
-constexpr int64_t kCaptureAheadPartsMax = 8;
+constexpr int64_t kCaptureAheadPartsMax = 4;
 // ...and with more the barrier is near, so that a flush had better wait.
 constexpr int64_t kBarrierNearParts = 4;
+// Times min-checkpoint-page-count: from there on several writers at once are made to wait. SQLite's
+// own checkpoints let their WAL grow to about as much.
+constexpr int64_t kLockFromFactor = 4;
+// Whoever commits with a hook asks for the barrier they need, this long after the last time.
+constexpr int64_t kHooksPayMs = 1000;
 
 }  // namespace
 
@@ -69,15 +74,20 @@ void Replicator::count_checkpoint(size_t mode, bool ok, int64_t begun_ms) {
 void Replicator::step_barrier(int64_t now_ms) {
   const uint64_t serial = pending(&Requests::barrier);
   const int64_t page_count_min = parts_.options.min_checkpoint_page_count;
-  const bool long_wal = int64_t{index_.mx_frame} - int64_t{index_.backfill_count} >=
-                        2 * std::max(page_count_min, barrier_threshold_.load());
+  // Without a commit that waits for it, the barrier would refuse one that has no busy timeout.
+  if (serial != 0 || barrier_put_off_.exchange(false)) hooks_pay_until_ms_ = now_ms + kHooksPayMs;
+  const bool long_wal =
+      now_ms >= hooks_pay_until_ms_ && int64_t{index_.mx_frame} - int64_t{index_.backfill_count} >=
+                                           2 * std::max(page_count_min, barrier_threshold_.load());
   const bool old_wal =
       wal_since_ms_ != kNeverMs && now_ms - wal_since_ms_ >= parts_.options.checkpoint_interval_ms;
   const bool idle = now_ms >= park_due_ms_;
   if (serial == 0 && !long_wal && !old_wal && !idle) return;
+  const int64_t lock_from_count = serial == 0 && long_wal ? 0 : kLockFromFactor * page_count_min;
   auto attempt = [&] {
-    return serial == 0 && idle && !old_wal ? park(*parts_.source, *capture_)
-                                           : run_barrier(*parts_.source, *capture_, page_count_min);
+    return serial == 0 && idle && !old_wal
+               ? park(*parts_.source, *capture_)
+               : run_barrier(*parts_.source, *capture_, page_count_min, lock_from_count);
   };
   const Txid before = capture_->captured().txid;
   const int64_t begun_ms = parts_.clock->monotonic_ms();

@@ -59,6 +59,9 @@ class SourceDatabase {
   // Relief begins at the newest mark, guard ends, they swap. Only after a capture that reached
   // what read_index() said after the guard's mark was taken.
   virtual Status advance() = 0;
+  // Asks the operating system to begin writing the WAL to the disk and does not wait: before a
+  // checkpoint, which has to wait for that. A hint; may do nothing.
+  virtual void start_wal_writeback() {}
   // PASSIVE checkpoint by relief, outside any transaction of its own.
   virtual Result<CheckpointOutcome> relief_checkpoint() = 0;
   // BEGIN IMMEDIATE by relief, tried for `wait_us` microseconds; false: somebody writes.

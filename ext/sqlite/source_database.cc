@@ -228,6 +228,10 @@ Status SqliteSource::advance() {
   return adopt_guard_files();
 }
 
+// By path: SQLite has no call for it, and no lock of SQLite's is on this file. Another file by that
+// name would do no harm.
+void SqliteSource::start_wal_writeback() { start_file_writeback(path_ + "-wal"); }
+
 Result<CheckpointOutcome> SqliteSource::relief_checkpoint() {
   LS_RETURN_IF_ERROR(open_relief());
   // A connection that has not read yet reports OK with -1 frames and does nothing.

@@ -29,6 +29,7 @@ class SqliteSource final : public SourceDatabase {
   RandomReader& wal() override { return guard_wal_; }
   RandomReader& database() override { return guard_database_; }
   Status advance() override;
+  void start_wal_writeback() override;
   Result<CheckpointOutcome> relief_checkpoint() override;
   Result<bool> relief_lock_writes(int64_t wait_us) override;
   Status relief_unlock_writes() override;

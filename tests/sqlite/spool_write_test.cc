@@ -72,6 +72,27 @@ TEST_CASE("spool: while a file is written, commits are captured and the WAL can 
   world.require_nothing_lost();
 }
 
+// Nobody takes the write lock for a barrier that no commit waits for, however long the WAL.
+TEST_CASE("spool: while a file is written, a writer without busy timeout is not refused") {
+  World world;
+  world.db.exec("PRAGMA busy_timeout = 0");
+  world.hold_a_file();
+  const auto wal_bytes = [&] { return wal_facts(world.place.path()).size_bytes; };
+  while (wal_bytes() < 4120 * 2200) world.insert(100);
+  // Commits put the barrier off until the WAL has four times the frames, and are captured.
+  for (int i = 0; i < 1000; ++i) {
+    world.insert(1);
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+  }
+  // From there on they wait for it themselves.
+  world.insert(4000);
+  REQUIRE(wal_bytes() < 4120 * 8000);
+  REQUIRE(held_count() == 1);
+  open_gates();
+  world.insert(1000);
+  world.require_nothing_lost();
+}
+
 TEST_CASE("spool: who asks for a file waits for the one before it") {
   World world;
   world.hold_a_file();
