@@ -261,9 +261,10 @@ Result<LtxFileInfo> Capture::flush(LtxStore& spool, int64_t commit_time_ms) {
   if (torn_) return busy("capture is incomplete");
   if (is_sealed_) return busy("the file before it is not written yet");
   prepare_file(commit_time_ms);
-  LS_ASSIGN_OR_RETURN(
-      const LtxFileInfo info,
-      file_->write(spool, [this](const PendingPages::Page& page) { return page_bytes(page); }));
+  LS_ASSIGN_OR_RETURN(const LtxFileInfo info,
+                      file_->write(spool, nullptr, [this](const PendingPages::Page& page) {
+                        return page_bytes(page);
+                      }));
   apply(*file_);
   file_->clear();
   begin_next();
@@ -294,13 +295,14 @@ void SealedFile::clear() {
   store_.reset();
 }
 
-Result<LtxFileInfo> SealedFile::write(LtxStore& spool) {
-  return write(spool, [this](const PendingPages::Page& page) -> Result<Bytes> {
+Result<LtxFileInfo> SealedFile::write(LtxStore& spool, SyncTurns* turns) {
+  return write(spool, turns, [this](const PendingPages::Page& page) -> Result<Bytes> {
     return Bytes(page.bytes, page_size_bytes_);
   });
 }
 
-Result<LtxFileInfo> SealedFile::write(LtxStore& spool, const PageBytes& page_bytes) {
+Result<LtxFileInfo> SealedFile::write(LtxStore& spool, SyncTurns* turns,
+                                      const PageBytes& page_bytes) {
   LtxFileInfo info{0, header_.min_txid, header_.max_txid, 0, header_.timestamp};
   LS_ASSIGN_OR_RETURN(auto writer, spool.create(info));
   LS_RETURN_IF_ERROR(encoder_.begin(header_, *writer));
@@ -309,6 +311,7 @@ Result<LtxFileInfo> SealedFile::write(LtxStore& spool, const PageBytes& page_byt
     LS_RETURN_IF_ERROR(encoder_.add_page(page.pgno, bytes));
   }
   LS_RETURN_IF_ERROR(encoder_.finish());
+  const SyncTurns::Turn turn(turns);
   const Status committed = writer->commit();
   if (!committed.ok()) {
     // It may have got its name all the same, and the next try may hold more transactions.

@@ -22,6 +22,7 @@
 #include "ext/engine/pending_pages.h"
 #include "ext/engine/position.h"
 #include "ext/engine/source_database.h"
+#include "ext/engine/sync_turns.h"
 #include "ext/ltx/encoder.h"
 #include "ext/ltx/header.h"
 #include "ext/store/ltx_store.h"
@@ -39,8 +40,8 @@ class SealedFile {
   SealedFile(uint32_t page_size_bytes, int acceleration)
       : page_size_bytes_(page_size_bytes), encoder_(acceleration) {}
   // Durable when it returns. After an error nothing is left in `spool` and it can be tried again,
-  // on another thread, too, but not on two at once.
-  Result<LtxFileInfo> write(LtxStore& spool);
+  // on another thread, too, but not on two at once. `turns` may be null.
+  Result<LtxFileInfo> write(LtxStore& spool, SyncTurns* turns);
 
  private:
   friend class Capture;
@@ -49,7 +50,7 @@ class SealedFile {
     Checksum sum;
   };
   using PageBytes = std::function<Result<Bytes>(const PendingPages::Page& page)>;
-  Result<LtxFileInfo> write(LtxStore& spool, const PageBytes& page_bytes);
+  Result<LtxFileInfo> write(LtxStore& spool, SyncTurns* turns, const PageBytes& page_bytes);
   // Memory of a burst is given back; only the encoder stays.
   void clear();
 

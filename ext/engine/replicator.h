@@ -30,6 +30,7 @@
 #include "ext/engine/replica_feed.h"
 #include "ext/engine/source_database.h"
 #include "ext/engine/start_job.h"
+#include "ext/engine/sync_turns.h"
 #include "ext/store/ltx_store.h"
 
 namespace litestream {
@@ -69,6 +70,7 @@ struct ReplicatorParts {
   std::unique_ptr<SourceDatabase> source;
   std::vector<ReplicaPart> replicas;  // at least one
   std::unique_ptr<LtxStore> spool;
+  int64_t sync_turn_wait_max_ms = 100;  // 0 where all jobs share one thread (sync_turns.h)
   bool may_set_wal = false;
   bool keep_trying = false;              // what may pass is waited for at the first start, too
   bool wait_for_database = false;        // a missing file is waited for instead of being an error
@@ -263,7 +265,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void after_failed_flush(int64_t now_ms, const Status& why);
   int64_t flush_due() const;
   void run_file_job(FileJob& job);
-  Result<LtxFileInfo> write_sealed(SealedFile& file);
+  Result<LtxFileInfo> write_sealed(SealedFile& file, SyncTurns* turns);
   void note_spooled(const LtxFileInfo& file);
   void drop_useless_spool();
   Status begin_snapshot(ReplicaFeed& feed, BigJobGate::Pass pass);
@@ -285,6 +287,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   void note_flow(int64_t now_ms);
   void take_hint();
   void note_wal_length();
+  bool barrier_is_near();
   bool put_off_flush(int64_t now_ms);
   int64_t next_due() const;
   int64_t next_verify(int64_t now_ms) const;
@@ -321,8 +324,9 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   std::atomic<int64_t> capture_threshold_{kNoThreshold};  // frames: the hook asks for a capture
   std::atomic<bool> capture_soon_{false};
   std::atomic<bool> barrier_paid_{false};     // a commit waits for the barrier
-  std::atomic<bool> flushing_{false};         // an L0 file is written
+  std::atomic<bool> flushing_{false};         // the thread itself writes an L0 file
   std::atomic<bool> barrier_put_off_{false};  // for that reason, by a hook
+  SyncTurns sync_turns_{*parts_.clock, parts_.sync_turn_wait_max_ms};
   std::atomic<bool> cancel_jobs_{false};
   std::atomic<bool> leaving_{false};  // stopping or pausing: what can be done later is not begun
 

@@ -48,12 +48,20 @@ void Replicator::note_wal_length() {
                            std::memory_order_relaxed);
 }
 
-// A file takes some fsyncs, and no barrier runs meanwhile: while commits flow it is begun right
-// after one.
+// While commits flow; as of now, index_ is as old as the last capture.
+bool Replicator::barrier_is_near() {
+  if (!commits_flow_) return false;
+  const auto index = parts_.source->read_index();
+  if (!index.ok()) return false;
+  const bool starts_over = index->backfill_count == index->mx_frame;
+  const int64_t left = barrier_threshold_.load(std::memory_order_relaxed) - index->mx_frame;
+  const int64_t count_min = parts_.options.min_checkpoint_page_count;
+  return !starts_over && left < count_min - count_min / kBarrierNearParts;
+}
+
+// A file takes the processor and some fsyncs: it is begun right after a barrier.
 bool Replicator::put_off_flush(int64_t now_ms) {
-  const int64_t unsettled = int64_t{index_.mx_frame} - int64_t{index_.backfill_count};
-  const bool barrier_near =
-      commits_flow_ && unsettled > parts_.options.min_checkpoint_page_count / kBarrierNearParts;
+  const bool barrier_near = barrier_is_near();
   if (barrier_near && flush_latest_ms_ == kNeverMs) flush_latest_ms_ = now_ms + kFlushPutOffMs;
   if (!barrier_near || now_ms >= flush_latest_ms_) {
     flush_latest_ms_ = kNeverMs;
@@ -91,6 +99,7 @@ void Replicator::step_barrier(int64_t now_ms) {
   };
   const Txid before = capture_->captured().txid;
   const int64_t begun_ms = parts_.clock->monotonic_ms();
+  const SyncTurns::Barrier running(serial != 0 ? &sync_turns_ : nullptr);
   auto outcome = attempt();
   if (outcome.ok() && *outcome == BarrierOutcome::kFileFirst && flush_now().ok()) {
     outcome = attempt();

@@ -403,6 +403,9 @@ void Replicator::run_upload_job(ReplicaFeed& feed, Txid uploaded, Txid covered, 
   run.uploaded = uploaded;
   run.covered = covered;
   run.lease = &feed.lease;
+  // A folder is most likely on the disk of the database.
+  const bool nobody_waits = parts_.options.durability == Durability::kAsync;
+  if (nobody_waits && feed.store.type() == "file") run.turns = &sync_turns_;
   run.cancel = [this] { return cancel_jobs_.load(); };
   {
     const std::lock_guard lock(mutex_);

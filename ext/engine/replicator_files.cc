@@ -37,8 +37,8 @@ struct Replicator::FileJob {
   std::unique_ptr<FileLock> owner_lock;
 };
 
-Result<LtxFileInfo> Replicator::write_sealed(SealedFile& file) {
-  auto written = file.write(*parts_.spool);
+Result<LtxFileInfo> Replicator::write_sealed(SealedFile& file, SyncTurns* turns) {
+  auto written = file.write(*parts_.spool, turns);
   if (written.ok()) note_spooled(*written);
   return written;
 }
@@ -56,7 +56,7 @@ void Replicator::note_spooled(const LtxFileInfo& file) {
 
 void Replicator::run_file_job(FileJob& job) {
   if (job.claimed.exchange(true)) return;
-  job.result = without_exceptions([&] { return write_sealed(*job.file); });
+  job.result = without_exceptions([&] { return write_sealed(*job.file, &sync_turns_); });
   job.done.store(true, std::memory_order_release);
   parts_.wake();
 }
@@ -67,7 +67,6 @@ Status Replicator::begin_file(int64_t now_ms) {
   give_up_laggards();
   drop_useless_spool();
   if (capture_->sealed() == nullptr) LS_RETURN_IF_ERROR(capture_->seal(commit_time_ms_));
-  flushing_.store(true, std::memory_order_relaxed);
   file_ = std::make_shared<FileJob>();
   file_->file = capture_->sealed();
   file_->begun_ms = now_ms;
@@ -82,7 +81,8 @@ Status Replicator::begin_file(int64_t now_ms) {
 Status Replicator::settle_file() {
   if (file_ == nullptr) return {};
   if (!file_->claimed.exchange(true)) {
-    file_->result = write_sealed(*file_->file);
+    flushing_.store(true, std::memory_order_relaxed);
+    file_->result = write_sealed(*file_->file, nullptr);
   } else if (!file_->done.load(std::memory_order_acquire)) {
     return busy("an L0 file is being written");
   }
@@ -103,7 +103,6 @@ bool Replicator::take_back_file() {
   if (file_ == nullptr) return true;
   if (!file_->claimed.exchange(true)) {
     file_.reset();
-    flushing_.store(false, std::memory_order_relaxed);
     return true;
   }
   if (!file_->done.load(std::memory_order_acquire)) return false;
@@ -181,7 +180,7 @@ Status Replicator::flush_now() {
   drop_useless_spool();
   flushing_.store(true, std::memory_order_relaxed);
   if (const auto failed_before = capture_->sealed(); failed_before != nullptr) {
-    LS_RETURN_IF_ERROR(after_file(write_sealed(*failed_before), true));
+    LS_RETURN_IF_ERROR(after_file(write_sealed(*failed_before, nullptr), true));
     if (!capture_->has_unsealed()) return {};
     flushing_.store(true, std::memory_order_relaxed);
   }

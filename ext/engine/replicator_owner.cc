@@ -11,6 +11,7 @@ namespace {
 
 // A record tells how things stand, not every commit.
 constexpr int64_t kTellIntervalMs = 200;
+constexpr int64_t kTellLatestMs = 400;
 
 }  // namespace
 
@@ -42,6 +43,11 @@ void Replicator::step_owner_status(int64_t now_ms) {
   const bool urgent = tell.replica_txid != told_.replica_txid || tell.status != told_.status;
   if (!urgent && now_ms < told_at_ms_ + kTellIntervalMs) {
     tell_due_ms_ = told_at_ms_ + kTellIntervalMs;
+    return;
+  }
+  // A commit that waits for a barrier does not wait for this.
+  if (capture_ != nullptr && now_ms < told_at_ms_ + kTellLatestMs && barrier_is_near()) {
+    tell_due_ms_ = now_ms + kCaptureDelayMs;
     return;
   }
   told_at_ms_ = now_ms;

@@ -8,7 +8,8 @@
 
 namespace litestream {
 
-Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const CancelCheck& cancel) {
+Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const CancelCheck& cancel,
+                 SyncTurns* turns) {
   LS_ASSIGN_OR_RETURN(auto reader, from.open(file));
   LS_ASSIGN_OR_RETURN(const uint64_t size, reader->size_bytes());
   LS_ASSIGN_OR_RETURN(auto writer, to.create(file));
@@ -19,6 +20,7 @@ Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const Ca
     LS_RETURN_IF_ERROR(read_exactly(*reader, at, part));
     LS_RETURN_IF_ERROR(writer->append(part));
   }
+  const SyncTurns::Turn turn(turns);
   return writer->commit();
 }
 
@@ -70,7 +72,7 @@ Status upload_spool(LtxStore& spool, LtxStore& replica, UploadRun* run) {
     ChainChecksum chain;
     LS_RETURN_IF_ERROR(check_base(spool, file, run, &chain));
     if (run->lease != nullptr) LS_RETURN_IF_ERROR(run->lease->ensure());
-    const Status copied = copy_file(spool, file, replica, run->cancel);
+    const Status copied = copy_file(spool, file, replica, run->cancel, run->turns);
     if (copied.code() == StatusCode::kAlreadyExists) {
       return position_mismatch("another writer uses " + replica.url() + ": " + copied.message());
     }

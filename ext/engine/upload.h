@@ -7,12 +7,14 @@
 
 #include "ext/engine/lease.h"
 #include "ext/engine/snapshot_pages.h"
+#include "ext/engine/sync_turns.h"
 #include "ext/store/ltx_store.h"
 
 namespace litestream {
 
 // Byte for byte. AlreadyExists: the target has other content under that name.
-Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const CancelCheck& cancel);
+Status copy_file(LtxStore& from, const LtxFileInfo& file, LtxStore& to, const CancelCheck& cancel,
+                 SyncTurns* turns);
 
 // One run of uploads to one replica: what the caller knows, and what came of it.
 struct UploadRun {
@@ -20,6 +22,7 @@ struct UploadRun {
   Checksum end_checksum = 0;  // of the database at `uploaded`; 0: not known
   Txid covered;               // what the replica can restore besides, by a snapshot
   LeaseKeeper* lease = nullptr;  // may be null
+  SyncTurns* turns = nullptr;    // of whom the end of each file waits for; may be null
   CancelCheck cancel;
   std::function<void(Txid reached)> on_file;  // after each file that is durable there; may be empty
   uint64_t file_count_max = UINT64_MAX;       // then the run ends; more is left for the next

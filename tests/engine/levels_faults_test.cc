@@ -402,7 +402,7 @@ TEST_CASE("faults: G11 the upload lags: the spool keeps what the replica and lev
   // The replica is back: everything arrives, in order.
   for (const LtxFileInfo& file : spooled) {
     if (file.max_txid.value > uploaded) {
-      REQUIRE(copy_file(world.spool, file, *world.listed, {}).ok());
+      REQUIRE(copy_file(world.spool, file, *world.listed, {}, nullptr).ok());
     }
   }
   world.live(kMinuteMs, 5 * kSecondMs);

@@ -92,6 +92,7 @@ void DayWorld::start() {
   parts.fs = &fs_;
   parts.clock = &clock_;
   parts.jobs = &jobs_;
+  parts.sync_turn_wait_max_ms = 0;
   parts.wake = [this] { woken_ = true; };
   parts.options.path = database_path_;
   parts.database_path = database_path_;

@@ -26,6 +26,7 @@ S3World::S3World(S3Server& server, const DatabaseOptions& options)
   parts.fs = &fs_;
   parts.clock = &time_;
   parts.jobs = &jobs_;
+  parts.sync_turn_wait_max_ms = 0;
   parts.wake = [this] { woken_ = true; };
   parts.options = options;
   parts.keep_trying = true;

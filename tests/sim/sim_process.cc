@@ -21,6 +21,7 @@ void SimWorld::start_process() {
   parts.fs = &fs_;
   parts.clock = &clock_;
   parts.jobs = jobs_.get();
+  parts.sync_turn_wait_max_ms = 0;
   parts.wake = [this] { wake(); };
   parts.options = options_;
   parts.database_path = database_path_;

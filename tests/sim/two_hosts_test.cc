@@ -32,6 +32,7 @@ class NumberedHost final : private SimHost {
     parts.fs = &fs_;
     parts.clock = &clock;
     parts.jobs = &jobs_;
+    parts.sync_turn_wait_max_ms = 0;
     parts.wake = [] {};
     parts.options.sync_interval_ms = 50;
     parts.keep_trying = true;
