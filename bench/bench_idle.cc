@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int kSettleSecondsMax = 60;
 constexpr int kQuietSeconds = 3;
+constexpr std::time_t kLevel1Seconds = 30, kLevel1LateSeconds = 3;
 constexpr int kLevelCount = 3;  // of the defaults
 
 struct Activity {
@@ -56,14 +58,19 @@ std::map<std::string, std::string> files_below(const std::string& folder) {
 }
 
 // Until some seconds pass in which nothing wakes: parked, uploaded, nothing left to look at. One is
-// not enough: that is how long an idle database waits before it parks its mark.
+// not enough: that is how long an idle database waits before it parks its mark. And the first half
+// minute of the clock after a commit is when each database looks for files that level 1 lacks.
 void settle() {
   int quiet_seconds = 0;
+  const auto half_minute = [] {
+    return (std::time(nullptr) - kLevel1LateSeconds) / kLevel1Seconds;
+  };
+  const auto begun_in = half_minute();
   for (int second = 0; second < kSettleSecondsMax; ++second) {
     const double before = activity_of_threads().wakeups;
     std::this_thread::sleep_for(std::chrono::seconds(1));
     quiet_seconds = activity_of_threads().wakeups <= before + 1 ? quiet_seconds + 1 : 0;
-    if (quiet_seconds == kQuietSeconds) return;
+    if (quiet_seconds >= kQuietSeconds && half_minute() > begun_in) return;
   }
   give_up("it does not become idle");
 }
