@@ -45,7 +45,8 @@ struct DatabaseOptions {
   // h.
   int64_t checkpoint_interval_ms = 60'000;
   // `min-checkpoint-page-count`: frames in the WAL after which the owner runs a barrier in place of
-  // SQLite's automatic checkpoint. 1 .. 2^31.
+  // SQLite's automatic checkpoint; while several connections write, the WAL grows to four times
+  // that, or by 12 000 frames more, before they are made to wait. 1 .. 2^31.
   int64_t min_checkpoint_page_count = 1000;
   // `truncate-page-n`: a WAL file that was longer than this many frames is cut down after a
   // barrier. 0 = never.

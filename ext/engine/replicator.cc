@@ -189,7 +189,7 @@ bool Replicator::checkpoint_from_hook(int64_t frame_count) noexcept {
   }
   const bool outruns =
       frame_count >= threshold + kOutrunFactor * parts_.options.min_checkpoint_page_count;
-  // No barrier runs while the thread waits for the disk, so that the next commit pays instead.
+  // A barrier would wait for the disk behind a file, so that a later commit pays instead.
   const bool disk_is_busy = flushing_.load(std::memory_order_relaxed) || sync_turns_.taken();
   if (!outruns && disk_is_busy) {
     barrier_put_off_.store(true, std::memory_order_relaxed);

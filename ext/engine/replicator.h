@@ -325,7 +325,7 @@ class Replicator : public std::enable_shared_from_this<Replicator> {
   std::atomic<bool> capture_soon_{false};
   std::atomic<bool> barrier_paid_{false};     // a commit waits for the barrier
   std::atomic<bool> flushing_{false};         // the thread itself writes an L0 file
-  std::atomic<bool> barrier_put_off_{false};  // for that reason, by a hook
+  std::atomic<bool> barrier_put_off_{false};  // by a hook, until the disk is free
   SyncTurns sync_turns_{*parts_.clock, parts_.sync_turn_wait_max_ms};
   std::atomic<bool> cancel_jobs_{false};
   std::atomic<bool> leaving_{false};  // stopping or pausing: what can be done later is not begun

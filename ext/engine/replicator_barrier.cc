@@ -13,9 +13,10 @@ constexpr int64_t kFlushPutOffMs = 200;
 constexpr int64_t kCaptureAheadPartsMax = 4;
 // ...and with more the barrier is near, so that a flush had better wait.
 constexpr int64_t kBarrierNearParts = 4;
-// Times min-checkpoint-page-count: from there on several writers at once are made to wait. SQLite's
-// own checkpoints let their WAL grow to about as much.
+// Several writers at once are made to wait from four times min-checkpoint-page-count on, but for no
+// more frames beyond it than this. SQLite's own checkpoints let their WAL grow to about as much.
 constexpr int64_t kLockFromFactor = 4;
+constexpr int64_t kLockPutOffFramesMax = 12'000;
 // Whoever commits with a hook asks for the barrier they need, this long after the last time.
 constexpr int64_t kHooksPayMs = 1000;
 
@@ -91,7 +92,9 @@ void Replicator::step_barrier(int64_t now_ms) {
       wal_since_ms_ != kNeverMs && now_ms - wal_since_ms_ >= parts_.options.checkpoint_interval_ms;
   const bool idle = now_ms >= park_due_ms_;
   if (serial == 0 && !long_wal && !old_wal && !idle) return;
-  const int64_t lock_from_count = serial == 0 && long_wal ? 0 : kLockFromFactor * page_count_min;
+  const int64_t put_off_count =
+      std::min((kLockFromFactor - 1) * page_count_min, kLockPutOffFramesMax);
+  const int64_t lock_from_count = serial == 0 && long_wal ? 0 : page_count_min + put_off_count;
   auto attempt = [&] {
     return serial == 0 && idle && !old_wal
                ? park(*parts_.source, *capture_)
