@@ -1,7 +1,10 @@
 #include "ext/engine/sync_turns.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <initializer_list>
+#include <optional>
 #include <thread>
 
 #include "tests/support/virtual_time.h"
@@ -19,22 +22,38 @@ void run_barriers(SyncTurns* turns, VirtualTime* time, std::initializer_list<int
   }
 }
 
-// Long enough for a thread that does not wait to be seen.
-void look_away() { std::this_thread::sleep_for(std::chrono::milliseconds(30)); }
+// A job on a thread of its own.
+class Job {
+ public:
+  explicit Job(SyncTurns* turns)
+      : thread_([this, turns] {
+          const SyncTurns::Turn turn(turns);
+          had_turn_ = true;
+        }) {}
+  ~Job() { thread_.join(); }
+  // After long enough for a thread that does not wait to be seen.
+  bool waits() const {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    return !had_turn_;
+  }
+
+ private:
+  std::atomic<bool> had_turn_{false};
+  std::thread thread_;
+};
 
 }  // namespace
 
 TEST_CASE("turns: a job waits for the end of a barrier that runs", "[threads]") {
   VirtualTime time;
   SyncTurns turns(time, kLongMs);
-  std::thread job;
+  std::optional<Job> job;
   {
     const SyncTurns::Barrier barrier(&turns);
-    job = std::thread([&] { const SyncTurns::Turn turn(&turns); });
-    look_away();
-    REQUIRE_FALSE(turns.taken());
+    job.emplace(&turns);
+    REQUIRE(job->waits());
   }
-  job.join();
+  job.reset();
   REQUIRE_FALSE(turns.taken());
 }
 
@@ -48,11 +67,10 @@ TEST_CASE("turns: while barriers follow closely, a job begins right after one", 
     REQUIRE(turns.taken());
   }
   time.advance_ms(10);
-  std::thread job([&] { const SyncTurns::Turn turn(&turns); });
-  look_away();
-  REQUIRE_FALSE(turns.taken());
+  const Job job(&turns);
+  const bool waited = job.waits();
   run_barriers(&turns, &time, {from + 60});
-  job.join();
+  REQUIRE(waited);
 }
 
 TEST_CASE("turns: nobody waits for barriers that are far apart, or over") {
